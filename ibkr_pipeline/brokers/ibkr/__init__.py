@@ -1,0 +1,1 @@
+"""Interactive Brokers: the only room that knows its names, codes and habits."""

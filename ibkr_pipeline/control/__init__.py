@@ -1,0 +1,1 @@
+"""Small durable facts: requests, loads, applied loads, pacing budgets, leases."""

@@ -1,0 +1,1 @@
+"""Every Dagster object and no business logic."""

@@ -1,0 +1,1 @@
+"""Raw files: published atomically, listed in a manifest, read back and checked."""

@@ -1,0 +1,1 @@
+"""Frozen messages that travel between rooms. No behaviour beyond describing themselves."""

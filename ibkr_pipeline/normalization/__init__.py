@@ -1,0 +1,1 @@
+"""Typed frames in, keyed and deduplicated frames out. Pure Polars, no I/O."""

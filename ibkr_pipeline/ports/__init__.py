@@ -1,0 +1,1 @@
+"""Protocols rooms meet at."""

@@ -1,0 +1,1 @@
+"""What every column and every table means: types, units, keys, grain. Derives DDL, checks, docs."""

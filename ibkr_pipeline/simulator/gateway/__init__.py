@@ -1,0 +1,1 @@
+"""The running gateway: connections, answers, faults, recording and the control port."""

@@ -1,0 +1,1 @@
+"""The TWS socket protocol: framing, message layouts and request parsing."""
