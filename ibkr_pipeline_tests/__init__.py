@@ -1,0 +1,1 @@
+"""The tests: unit mirrors the package; contract, property, integration, graph and docs cut across."""
