@@ -31,6 +31,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "IBKR_PIPELINE_DATA": "data_dir",
     "IBKR_PIPELINE_MODE": "mode",
     "IBKR_PIPELINE_POSTGRES_URL": "postgres_url",
+    "DAGSTER_HOME": "dagster_home",
 }
 CONFIG_VARIABLE = "IBKR_PIPELINE_CONFIG"
 
@@ -39,26 +40,42 @@ LIVE_PORTS = (TWS_LIVE, GATEWAY_LIVE)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True
+    )
 
 
 class IbkrSettings(_Section):
     """Where the gateway is, who we are to it, which accounts we may read."""
 
     host: str = "127.0.0.1"
+    """Where TWS or IB Gateway runs."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Its API port; unset means the paper port of TWS (7497), or of Gateway (4002)."""
     client_id: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    """Number we connect under; one per program. 0 would also see manual orders."""
     use_gateway: bool = False
+    """Whether IB Gateway is spoken to; decides the default port alone."""
     accounts: tuple[str, ...] = ()
+    """Accounts that may be read, comma-separated; all the gateway manages when empty."""
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
+    """From opening the socket to account list and next order id."""
     request_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """For each request, from sending it to its end marker."""
     run_budget_seconds: Annotated[float, Field(gt=0, le=86400)] = 1800.0
+    """For everything one run asks of the gateway."""
     max_messages_per_second: Annotated[int, Field(ge=1, le=50)] = 45
+    """Messages sent per second; the gateway disconnects above 50."""
     read_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """How often a dataset is started anew when its connection was lost."""
     timezone: str = "America/New_York"
+    """Zone of the gateway where it writes times without one (IANA name)."""
     flex_token: SecretStr | None = None
+    """Token of the Flex web service; a secret. Nothing in this version reads it."""
     flex_query_id: str | None = None
+    """Flex query to fetch. Accepted and checked; nothing in this version reads it."""
     flex_url: str | None = None
+    """Address of the Flex web service. Accepted and checked; nothing in this version reads it."""
 
     @property
     def effective_port(self) -> int:
@@ -72,49 +89,71 @@ class DataStoreSettings(_Section):
     """Where bars, fundamentals, events, strategy state and the audit live."""
 
     backend: Literal["duckdb", "file", "postgres"] = "duckdb"
+    """Accepted and checked; nothing in this version reads it."""
     path: Path | None = None
+    """Data directory, where `data_dir` is not set."""
 
 
 class CollectorSettings(_Section):
     """What is collected beside the account tables."""
 
     watchlist: tuple[str, ...] = ()
+    """Accepted and checked; nothing in this version reads it."""
     fundamental_refresh_hours: Annotated[float, Field(gt=0)] = 24.0
+    """Accepted and checked; nothing in this version reads it."""
 
 
 class StrategySettings(_Section):
-    """One strategy instance as the configuration names it."""
+    """One strategy instance. Accepted and checked; nothing in this version reads it."""
 
     name: Annotated[str, Field(min_length=1)]
+    """Name of the instance."""
     class_path: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    """Dotted path of the strategy class."""
     allocated_capital: Annotated[float, Field(ge=0)] = 0.0
+    """Capital it may use, in the account's base currency."""
     enabled: bool = True
+    """Whether it is evaluated."""
     params: Mapping[str, Any] = Field(default_factory=dict)
+    """Parameters of the strategy."""
 
 
 class PortfolioSettings(_Section):
     """A portfolio and the accounts counted in it."""
 
     portfolio_id: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
+    """Identifier the rows of its accounts carry."""
     name: str = ""
+    """Name for people; the identifier when empty."""
     accounts: tuple[str, ...]
+    """Accounts counted in it."""
 
 
 class LogSettings(_Section):
     """How much is logged; where the rotating file goes is the data directory's `logs/`."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe line that is written."""
     format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object per line."""
     file: bool = True
+    """Whether a rotating file is written beside stderr."""
 
 
 class Settings(_Section):
     """Everything that can be set. `origins` says where each value came from."""
 
     mode: Environment = Environment.PAPER
+    """Whose accounts may be read: `paper`, `live` or `simulated`."""
     data_dir: Path | None = None
+    """Directory of raw files, control store and warehouse; unset means `./data` (paper),
+    `./data/live`, `./data/simulated`."""
     lock_timeout_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
+    """How long a run waits for the lock of another before it ends with 75."""
     postgres_url: SecretStr | None = None
+    """Database that takes the control store in place of SQLite; a secret."""
+    dagster_home: Path | None = None
+    """Directory of the `dagster.yaml` in force."""
     ibkr: IbkrSettings = IbkrSettings()
     data_store: DataStoreSettings = DataStoreSettings()
     collector: CollectorSettings = CollectorSettings()
@@ -138,6 +177,12 @@ class Settings(_Section):
         return base if self.mode is Environment.PAPER else base / self.mode.value
 
     @property
+    def run_history_dir(self) -> Path:
+        """Directory of Dagster's run history: one for all modes, so that every run is in it."""
+        base = self.data_dir or self.data_store.path or Path("./data")
+        return base.expanduser().absolute() / "dagster"
+
+    @property
     def warehouse_path(self) -> Path:
         """The warehouse file; opened by `warehouse/` alone."""
         return self.environment_dir / "warehouse.duckdb"
@@ -146,6 +191,16 @@ class Settings(_Section):
     def control_path(self) -> Path:
         """The SQLite control store."""
         return self.environment_dir / "control.sqlite"
+
+    @property
+    def control_url(self) -> str | Path:
+        """Where control is: Postgres where it is set, else the SQLite file.
+
+        Simulated rows stay in the file: a demo must neither need nor touch a server.
+        """
+        if self.postgres_url is None or self.mode is Environment.SIMULATED:
+            return self.control_path
+        return self.postgres_url.get_secret_value()
 
 
 def load_settings(
@@ -178,6 +233,41 @@ def load_settings(
         _set(values, key, value)
         origins[key] = "command line"
     return _checked(values, path=path, origins=origins)
+
+
+def child_environment(settings: Settings, *, dagster_home: Path) -> dict[str, str]:
+    """Return the environment of a child process that is to see the same settings.
+
+    It is this process's own, with the configuration file made absolute, what came from the
+    command line put into its variable, and `DAGSTER_HOME`. Secrets travel the way they came.
+    """
+    environ = dict(os.environ)
+    if settings.config_file is not None:
+        environ[CONFIG_VARIABLE] = str(settings.config_file.absolute())
+    for variable, key in ENVIRONMENT.items():
+        if settings.origins.get(key) == "command line":
+            environ[variable] = _as_text(_value_of(settings, key))
+    environ["DAGSTER_HOME"] = str(dagster_home)
+    return environ
+
+
+def _value_of(settings: Settings, dotted: str) -> object:
+    value: object = settings
+    for part in dotted.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return str(value)
 
 
 def _checked(values: dict[str, Any], *, path: Path | None, origins: dict[str, str]) -> Settings:

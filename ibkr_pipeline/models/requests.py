@@ -116,6 +116,11 @@ class Load:
     raw_path: str | None = None
     applied_at: datetime | None = None
 
+    @property
+    def source(self) -> str:
+        """Route the load came by; what core's rows carry."""
+        return f"{self.broker}.wire"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedLoad:
@@ -135,3 +140,46 @@ class AppliedLoad:
     n_changed: int
     n_unchanged: int
     n_gone: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRow(Load):
+    """A load with what it did to core, for people and summaries.
+
+    Attributes:
+        run_id: The run that asked, if it said so.
+        retryable: Whether another try may help, where the load failed.
+        n_read, n_new, n_changed, n_unchanged, n_gone: As in `AppliedLoad`; None until applied.
+    """
+
+    run_id: str | None = None
+    retryable: bool = False
+    n_read: int | None = None
+    n_new: int | None = None
+    n_changed: int | None = None
+    n_unchanged: int | None = None
+    n_gone: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """A request as control remembers it.
+
+    Attributes:
+        status: `started | finished | failed | abandoned`; the verdicts are on its loads.
+        pid, host: The process that sent it.
+    """
+
+    request_id: str
+    broker: str
+    environment: Environment
+    dataset: Dataset
+    status: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    run_id: str | None = None
+    pid: int | None = None
+    host: str | None = None
+    reason: str | None = None
+    retryable: bool = False
+    raw_path: str | None = None

@@ -67,3 +67,15 @@ class WarehouseMissingError(PipelineError, Terminal):
 
 class StaleDataError(PipelineError, Terminal):
     """What depends on an account was asked for while that account is not current."""
+
+
+class DiskFullError(PipelineError, Terminal):
+    """There was no room to write something; what was there before is intact.
+
+    Attributes:
+        bytes_needed: Size of what was to be written, where it is known.
+    """
+
+    def __init__(self, message: str, *, bytes_needed: int | None = None) -> None:
+        super().__init__(message)
+        self.bytes_needed = bytes_needed
