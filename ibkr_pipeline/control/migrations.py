@@ -1,0 +1,59 @@
+"""Versions of the control store's tables, from the first day on.
+
+What lives here: the current version and the steps that lead to it. What must not: statements of
+daily use. A new store is created as it should be; an older one is brought there step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
+
+from ibkr_pipeline.control.database import Database
+from ibkr_pipeline.control.errors import ControlStoreError
+from ibkr_pipeline.control.tables import VERSION, metadata
+
+CURRENT = 1
+#: Version -> step that makes it from the one before. Version 1 was the first.
+STEPS: Mapping[int, Callable[[Connection], None]] = {}
+
+_POSTGRES_LOCK = 4_921_870_113
+
+
+def migrate(database: Database) -> None:
+    """Bring the store to the current version; do nothing where it is there already.
+
+    Raises:
+        ControlStoreError: If the store was written by a newer version of this program.
+    """
+    with database.read() as connection:
+        if _version(connection) == CURRENT:
+            return
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
+        _bring_up(connection, database.label)
+
+
+def _bring_up(connection: Connection, label: str) -> None:
+    found = _version(connection)
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(insert(VERSION).values(version=CURRENT))
+        return
+    if found > CURRENT:
+        raise ControlStoreError(
+            f"The control store {label} has version {found}; this program knows versions up to "
+            f"{CURRENT}. Upgrade ibkr-pipeline, or use another data directory "
+            "(IBKR_PIPELINE_DATA)."
+        )
+    for version in range(found + 1, CURRENT + 1):
+        STEPS[version](connection)
+    connection.execute(update(VERSION).values(version=CURRENT))
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(VERSION.name):
+        return None
+    return connection.execute(select(func.max(VERSION.c.version))).scalar()
