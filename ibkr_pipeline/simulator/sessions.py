@@ -114,11 +114,10 @@ def _last_monday_of_may(year: int) -> date:
 
 def _easter(year: int) -> date:
     """Return Easter Sunday (the anonymous Gregorian computus)."""
-    golden, century, rest = year % 19, year // 100, year % 100
+    golden, century = year % 19, year // 100
     skipped = century - century // 4 - (8 * century + 13) // 25
     moon = (skipped + 19 * golden + 15) % 30
     moon -= (moon // 28) * (1 - (moon // 28) * (29 // (moon + 1)) * ((21 - golden) // 11))
-    sunday = (rest + rest // 4 + century * 5 + moon + 2 - century + century // 4 + year) % 7
     sunday = (year + year // 4 + moon + 2 - century + century // 4) % 7
     offset = moon - sunday
     month = 3 + (offset + 40) // 44
