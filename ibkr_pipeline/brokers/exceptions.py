@@ -72,7 +72,7 @@ class IncompleteReadError(BrokerError, Retryable):
 
 
 class TradeDataError(BrokerError, Terminal):
-    """An order or an execution holds a value that cannot be right; names record.field and value."""
+    """A record of the broker holds a value that cannot be right; names record.field and value."""
 
 
 class OrderDataError(TradeDataError):
@@ -81,3 +81,11 @@ class OrderDataError(TradeDataError):
 
 class ExecutionDataError(TradeDataError):
     """An execution or commission report cannot be right."""
+
+
+class AccountDataError(TradeDataError):
+    """An account value cannot be right."""
+
+
+class PositionDataError(TradeDataError):
+    """A position or its price cannot be right."""

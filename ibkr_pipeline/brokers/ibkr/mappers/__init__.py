@@ -1,0 +1,1 @@
+"""From payloads to typed frames: pure, vectorized, one module per subject."""

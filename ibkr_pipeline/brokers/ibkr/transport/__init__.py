@@ -1,0 +1,1 @@
+"""The connection to a TWS or Gateway; the only room that imports ib_async."""
