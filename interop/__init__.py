@@ -1,0 +1,1 @@
+"""Other clients of the TWS protocol against the simulated broker; `python -m interop` runs them."""

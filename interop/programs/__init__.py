@@ -1,0 +1,1 @@
+"""Programs that drive one client each; they run in that client's own environment."""
