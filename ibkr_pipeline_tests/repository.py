@@ -63,5 +63,5 @@ def _walk(folder: Path) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in _LEFT_OUT and not entry.name.endswith(("_cache", ".egg-info")):
                 yield from _walk(Path(entry.path))
-        elif entry.is_file():
+        elif entry.is_file() and not entry.name.startswith(".coverage"):
             yield Path(entry.path)

@@ -1,1 +1,1 @@
-"""Every Dagster object and no business logic."""
+"""Every Dagster object, and no business logic: what is done is done by `pipelines/`."""

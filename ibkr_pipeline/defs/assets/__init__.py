@@ -1,1 +1,1 @@
-"""Assets, one module per stage."""
+"""Assets by stage: raw, core, ops."""

@@ -1,0 +1,212 @@
+"""Runs started from the command line: the same jobs, on the same instance, in this process.
+
+What lives here: starting a run and telling how it ended, and the command that opens the UI. What
+must not: printing. Nothing here writes to stdout, which may have to be one JSON document.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef  # has no public name; see _quiet_instance
+
+from ibkr_pipeline.defs.build import build_defs
+from ibkr_pipeline.defs.catalog import keys_for, raw_key
+from ibkr_pipeline.defs.home import ensure_dagster_home
+from ibkr_pipeline.defs.jobs import NIGHTLY, job_name_of
+from ibkr_pipeline.defs.library_warnings import chosen_features
+from ibkr_pipeline.defs.resources import WORKSPACE, workspace_for
+from ibkr_pipeline.defs.run_outcome import CheckOutcome, StepFailure, checks_of, failures_of
+from ibkr_pipeline.pipelines.interruption import interruptible
+from ibkr_pipeline.pipelines.workspace import BrokerFactory
+from ibkr_pipeline.ports.clock import Clock
+from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.errors import BusyError
+from ibkr_pipeline.settings import Settings, child_environment
+
+MODULE = "ibkr_pipeline.definitions"
+LOOPBACK = "127.0.0.1"
+#: Tag by which the UI counts a run among those of a code location's job. Runs started here carry
+#: it, so that they are listed under their job like any other.
+_REPOSITORY_TAG = ".dagster/repository"
+_REPOSITORY = f"__repository__@{MODULE}"
+_LOGGER = "program"
+_NOT_EXECUTED = "Dependencies for step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchResult:
+    """How a run ended.
+
+    Attributes:
+        run_id: Dagster's id of the run; control keeps it with every request.
+        success: Whether every step and every blocking check passed.
+        failures: Steps that failed, first one first, with the reason in plain words.
+        checks: Every check that was evaluated.
+    """
+
+    run_id: str
+    success: bool
+    failures: tuple[StepFailure, ...]
+    checks: tuple[CheckOutcome, ...]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it failed because somebody else held a lock for the whole wait."""
+        return any(failure.is_a(BusyError) for failure in self.failures)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody stopped it."""
+        return any(failure.is_interrupt for failure in self.failures)
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with: 0 all well, 1 something failed, 75 busy."""
+        if self.success:
+            return 0
+        return BusyError.exit_code if self.is_busy else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command of another program, and the environment it needs."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def run_sync(
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    accounts: Sequence[str] = (),
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
+    broker_factory: BrokerFactory | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> LaunchResult:
+    """Run the job that reads these datasets, in this process, and wait for its end.
+
+    Args:
+        settings: What the run works with; it reads no others.
+        datasets: What to read; all four are the nightly job.
+        accounts: Account codes; empty means every account that is allowed.
+        on_progress: Told in plain words what long work is doing.
+        clock: The machine's by default.
+        broker_factory: Builds the broker client; the registry by default.
+        sleep: How to wait between attempts.
+
+    Raises:
+        ConfigError: If the run history directory cannot be made.
+    """
+    resource = workspace_for(
+        settings,
+        clock=clock,
+        broker_factory=broker_factory,
+        sleep=sleep,
+        on_progress=on_progress,
+    )
+    definitions = build_defs(
+        settings=settings,
+        clock=clock,
+        resource_overrides={WORKSPACE: resource},
+        loggers={_LOGGER: dg.LoggerDefinition(_program_log)},
+    )
+    wanted = tuple(dict.fromkeys(datasets))
+    job, selection = _job_for(definitions, wanted)
+    home = ensure_dagster_home(settings)
+    with chosen_features(), interruptible(), _quiet_instance(home) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            run_config=_run_config(wanted, accounts),
+            asset_selection=selection,
+            raise_on_error=False,
+            tags={_REPOSITORY_TAG: _REPOSITORY},
+        )
+    return LaunchResult(
+        run_id=result.run_id,
+        success=result.success,
+        failures=failures_of(result.all_events),
+        checks=checks_of(result.all_events),
+    )
+
+
+def ui_command(settings: Settings, *, port: int | None = None) -> Command:
+    """Return the command that opens the Dagster UI on the same run history, on loopback alone.
+
+    The web server asks for no password, so it never listens anywhere else.
+
+    Args:
+        settings: What the UI's runs are to see.
+        port: Port to listen on; 3000 by default.
+    """
+    home = ensure_dagster_home(settings)
+    arguments = [sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-m", MODULE]
+    if port is not None:
+        arguments += ["-p", str(port)]
+    return Command(
+        arguments=tuple(arguments),
+        environment=child_environment(settings, dagster_home=home),
+    )
+
+
+def _job_for(
+    definitions: dg.Definitions, datasets: tuple[Dataset, ...]
+) -> tuple[dg.JobDefinition, list[dg.AssetKey] | None]:
+    """Return the job that reads exactly these datasets, or the nightly one with a selection."""
+    try:
+        return definitions.resolve_job_def(job_name_of(datasets)), None
+    except KeyError:
+        return definitions.resolve_job_def(NIGHTLY), list(keys_for(*datasets))
+
+
+def _run_config(datasets: Sequence[Dataset], accounts: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration of a run: our logger in place of Dagster's, and the accounts."""
+    config: dict[str, Any] = {"loggers": {_LOGGER: {}}}
+    if accounts:
+        named = {"config": {"accounts": list(accounts)}}
+        config["ops"] = {raw_key(dataset).to_python_identifier(): named for dataset in datasets}
+    return config
+
+
+@contextmanager
+def _quiet_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Open the instance of a home without capturing this process's stdout and stderr.
+
+    Capturing redirects the file descriptors of the whole process and starts four helper
+    processes: progress would come late, and stdout would no longer be ours. Only that one part
+    of dagster.yaml is replaced, which no public function of Dagster offers.
+    """
+    nothing = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": nothing})
+    with dg.DagsterInstance.from_ref(reference) as instance:
+        yield instance
+
+
+def _program_log(_context: dg.InitLoggerContext) -> logging.Logger:
+    """Return the logger that sends what assets log to the program's own log."""
+    logger = logging.getLogger("ibkr_pipeline.runs")
+    if not any(isinstance(known, _AssetsOnly) for known in logger.filters):
+        logger.addFilter(_AssetsOnly())
+    return logger
+
+
+class _AssetsOnly(logging.Filter):
+    """Drops what Dagster says of itself; it is in the run history, with whole stack traces."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep what an asset logged, and drop events and the steps that did not run."""
+        is_event = getattr(record, "dagster_event", None) is not None
+        return not is_event and _NOT_EXECUTED not in record.getMessage()

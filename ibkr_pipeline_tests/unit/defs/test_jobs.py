@@ -1,0 +1,25 @@
+"""Which job a set of datasets is."""
+
+import pytest
+
+from ibkr_pipeline.defs.jobs import job_name_of
+from ibkr_pipeline.primitives.enums import Dataset
+
+
+@pytest.mark.parametrize(
+    ("datasets", "expected"),
+    [
+        pytest.param(tuple(Dataset), "nightly", id="everything"),
+        pytest.param((Dataset.POSITIONS,), "positions", id="one"),
+        pytest.param((Dataset.EXECUTIONS, Dataset.ORDERS), "order_status", id="in-any-order"),
+    ],
+)
+def test_the_job_is_named_by_what_it_reads(datasets: tuple[Dataset, ...], expected: str) -> None:
+    """`sync DATASET` finds its run under a name the UI shows."""
+    assert expected == job_name_of(datasets)
+
+
+def test_a_combination_without_a_job_is_told() -> None:
+    """The caller narrows the nightly job instead."""
+    with pytest.raises(KeyError):
+        job_name_of((Dataset.ACCOUNTS, Dataset.ORDERS))
