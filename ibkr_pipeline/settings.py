@@ -69,6 +69,7 @@ class IbkrSettings(_Section):
     read_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """How often a dataset is started anew when its connection was lost."""
     timezone: str = "America/New_York"
+    timezone_aliases: Mapping[str, str] = Field(default_factory=dict)
     """Zone of the gateway where it writes times without one (IANA name)."""
     flex_token: SecretStr | None = None
     """Token of the Flex web service; a secret. Nothing in this version reads it."""
@@ -181,6 +182,11 @@ class Settings(_Section):
         """Directory of Dagster's run history: one for all modes, so that every run is in it."""
         base = self.data_dir or self.data_store.path or Path("./data")
         return base.expanduser().absolute() / "dagster"
+
+    @property
+    def log_path(self) -> Path:
+        """The rotating log file, where one is written."""
+        return self.environment_dir / "logs" / "ibkr-pipeline.log"
 
     @property
     def warehouse_path(self) -> Path:

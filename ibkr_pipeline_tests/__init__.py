@@ -1,1 +1,1 @@
-"""The tests: unit mirrors the package; contract, property, integration, graph and docs cut across."""
+"""The tests: unit mirrors the package; the other folders cut across it."""

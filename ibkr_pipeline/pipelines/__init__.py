@@ -1,1 +1,1 @@
-"""The application: read, land, apply, verdict. The CLI, Dagster, the demo and tests call these."""
+"""The application: read, land, apply, publish, rebuild, reconcile, diagnose."""

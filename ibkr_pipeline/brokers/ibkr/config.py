@@ -87,8 +87,6 @@ class IBKRConnectionConfig:
             ConfigError: If the settings contradict the mode.
         """
         ibkr = settings.ibkr
-        # Optional: settings that do not name aliases have none.
-        aliases: Mapping[str, str] = getattr(ibkr, "timezone_aliases", {})
         return cls(
             host=ibkr.host,
             port=ibkr.effective_port,
@@ -102,7 +100,7 @@ class IBKRConnectionConfig:
             max_messages_per_second=ibkr.max_messages_per_second,
             read_attempts=ibkr.read_attempts,
             timezone=ibkr.timezone,
-            timezone_aliases=dict(aliases),
+            timezone_aliases=dict(ibkr.timezone_aliases),
         )
 
     @property

@@ -1,0 +1,97 @@
+"""`ibkr-pipeline sync`: read a dataset from the broker and tell what became of each account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ibkr_pipeline.cli.invocation import AccountOption, ConfigOption, JsonOption, begin
+from ibkr_pipeline.cli.output import write_document, write_error
+from ibkr_pipeline.cli.progress import progress
+from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.error_report import EXIT_INTERRUPTED
+from ibkr_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from ibkr_pipeline.defs.launch import LaunchResult
+    from ibkr_pipeline.pipelines.summary import DatasetSummary
+
+#: Failures of this check are told account by account in the summary.
+ACCOUNT_CHECK = "every_account_current"
+
+
+class SyncDataset(StrEnum):
+    """What can be synced."""
+
+    ACCOUNTS = "accounts"
+    POSITIONS = "positions"
+    ORDERS = "orders"
+    EXECUTIONS = "executions"
+    ALL = "all"
+
+
+def sync(
+    context: typer.Context,
+    *,
+    dataset: Annotated[SyncDataset, typer.Argument(help="What to read.")],
+    account: AccountOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read a dataset of every allowed account, land it, and bring it into the warehouse.
+
+    Ends with 0 when every account is complete, 1 when one failed (the others are in), 75 when
+    another run holds the warehouse.
+    """
+    settings = begin(context, config, as_json=as_json, log_to_file=True)
+    from ibkr_pipeline.cli.summary_table import write_summary
+    from ibkr_pipeline.pipelines.summary import summarize_run, to_document
+
+    is_all = dataset is SyncDataset.ALL
+    datasets = tuple(Dataset) if is_all else (Dataset(dataset.value),)
+    result = run(settings, datasets, account or ())
+    summaries = summarize_run(settings, result.run_id, datasets)
+    if as_json:
+        write_document(to_document(summaries, is_all=is_all, error=_error_of(result)))
+    else:
+        write_summary(settings, summaries, run_id=result.run_id, is_well=result.success)
+    tell_failures(result)
+    raise typer.Exit(exit_code_of(result, summaries))
+
+
+def run(settings: Settings, datasets: Sequence[Dataset], accounts: Sequence[str]) -> LaunchResult:
+    """Run the sync as a Dagster job in this process, telling progress on stderr.
+
+    Raises:
+        PipelineError: If the run could not be started.
+    """
+    from ibkr_pipeline.defs.launch import run_sync
+
+    words = f"{settings.mode.value}: reading {', '.join(item.value for item in datasets)}"
+    with progress(words) as tell:
+        return run_sync(settings, datasets, accounts, on_progress=tell)
+
+
+def exit_code_of(result: LaunchResult, summaries: Sequence[DatasetSummary]) -> int:
+    """Return 0 all well, 75 busy, 130 interrupted, else 1."""
+    if result.is_interrupted:
+        return EXIT_INTERRUPTED
+    if not result.success:
+        return result.exit_code
+    return 1 if any(summary.is_failed for summary in summaries) else 0
+
+
+def tell_failures(result: LaunchResult) -> None:
+    """Tell on stderr why a run failed, where it was more than an account that failed."""
+    for failure in result.failures:
+        if failure.is_interrupt:
+            write_error("Interrupted.", "What was complete is kept; run it again for the rest.")
+        elif not failure.message.startswith(ACCOUNT_CHECK):
+            write_error(f"{failure.step}: {failure.message}")
+
+
+def _error_of(result: LaunchResult) -> str | None:
+    return None if result.success or not result.failures else result.failures[0].message

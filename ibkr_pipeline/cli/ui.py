@@ -1,0 +1,50 @@
+"""`ibkr-pipeline ui`: the Dagster UI on the same run history, on loopback alone."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Annotated
+
+import typer
+
+from ibkr_pipeline.cli.invocation import ConfigOption, begin
+from ibkr_pipeline.cli.output import write_line
+
+#: Seconds the UI and its helpers get to end before they are ended.
+STOP_SECONDS = 15.0
+
+
+def ui(
+    context: typer.Context,
+    *,
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; 3000 by default.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Open the Dagster UI on 127.0.0.1: lineage, runs, checks, schedules and sensors."""
+    settings = begin(context, config)
+    from ibkr_pipeline.defs.launch import LOOPBACK, ui_command
+
+    command = ui_command(settings, port=port)
+    write_line(
+        f"Dagster UI ({settings.mode.value}) on http://{LOOPBACK}:{port or 3000}; Ctrl-C ends it."
+    )
+    raise typer.Exit(_run(command.arguments, dict(command.environment)))
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Run the child until it ends; when we are stopped, it is stopped first."""
+    child = subprocess.Popen(arguments, env=environment)  # noqa: S603  # our own arguments
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        _stop(child)
+        return 0
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

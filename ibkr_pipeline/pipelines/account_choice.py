@@ -1,0 +1,103 @@
+"""Which accounts a read asks for, and why others are left out.
+
+What lives here: the choice, as pure functions. What must not: asking for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ibkr_pipeline.models.requests import SubjectOutcome
+from ibkr_pipeline.primitives.enums import LoadStatus
+
+#: Prefixes of IBKR's paper accounts; everything else is live.
+PAPER_PREFIXES = ("DU", "DF", "DI")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChoice:
+    """The accounts to ask for, and a verdict on each that was named and cannot be asked for.
+
+    `readable` is None where nobody named any: the broker then chooses every account it manages,
+    leaving out codes that stand for several accounts together.
+    """
+
+    readable: tuple[str, ...] | None
+    refused: tuple[SubjectOutcome, ...] = field(default=())
+
+
+def choose_accounts(
+    managed: Sequence[str], *, named: Sequence[str] | None, allowed: Sequence[str]
+) -> AccountChoice:
+    """Choose among the accounts a gateway manages.
+
+    Args:
+        managed: Accounts the gateway says it manages.
+        named: Accounts the caller asks for; None means all that are allowed.
+        allowed: The allow-list; empty means no list.
+    """
+    if named is None and not allowed:
+        return AccountChoice(readable=None)
+    wanted = tuple(dict.fromkeys(allowed if named is None else named))
+    readable = tuple(
+        account for account in wanted if account in managed and (not allowed or account in allowed)
+    )
+    refused = tuple(
+        _refused(account, managed=managed, allowed=allowed)
+        for account in wanted
+        if account not in readable
+    )
+    return AccountChoice(readable=readable, refused=refused)
+
+
+def left_out(
+    managed: Sequence[str],
+    *,
+    read: Sequence[str],
+    allowed: Sequence[str],
+    groups: Sequence[str] = (),
+) -> dict[str, str]:
+    """Return account code -> why a managed account was not read.
+
+    Args:
+        managed: Accounts the gateway says it manages.
+        read: Accounts that were asked for.
+        allowed: The allow-list; empty means no list.
+        groups: Codes that stand for several accounts together.
+    """
+    return {
+        account: _why_left_out(account, allowed=allowed, groups=groups)
+        for account in managed
+        if account not in read
+    }
+
+
+def _why_left_out(account: str, *, allowed: Sequence[str], groups: Sequence[str]) -> str:
+    if account in groups:
+        return "stands for several accounts together, which are read one by one"
+    if allowed and account not in allowed:
+        return "not on the allow-list ibkr.accounts"
+    return "not named with --account"
+
+
+def kind_of(account_id: str) -> str:
+    """Return `PAPER` or `LIVE`, from the prefix of an account code.
+
+    >>> kind_of("DU0000001"), kind_of("U0000001")
+    ('PAPER', 'LIVE')
+    """
+    return "PAPER" if account_id.startswith(PAPER_PREFIXES) else "LIVE"
+
+
+def _refused(account: str, *, managed: Sequence[str], allowed: Sequence[str]) -> SubjectOutcome:
+    if allowed and account not in allowed:
+        reason = (
+            f"account {account} is not on the allow-list ibkr.accounts; add it there to read it"
+        )
+    else:
+        reason = (
+            f"account {account} is not among those the gateway manages "
+            f"({', '.join(managed) or 'none'}); check the code, or log in with the user that has it"
+        )
+    return SubjectOutcome(account_id=account, status=LoadStatus.FAILED, reason=reason)

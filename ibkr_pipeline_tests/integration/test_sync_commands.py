@@ -1,0 +1,288 @@
+"""The program as a person and a scheduler call it, against the simulated broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ibkr_pipeline.control.store import ControlStore
+from ibkr_pipeline.primitives.clock import SystemClock
+from ibkr_pipeline.primitives.locks import hold
+from ibkr_pipeline.simulator.testing import SimulatorThread
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND
+from ibkr_pipeline_tests.repository import ROOT
+
+ACCOUNT_UPDATES, POSITIONS, COMPLETED_ORDERS = 6, 61, 99
+SUBJECT = {"type", "id", "status", "read", "new", "changed", "unchanged", "error"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call of the program ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def gateway() -> Iterator[SimulatorThread]:
+    """The default book: two paper accounts, a day of trading behind them."""
+    with SimulatorThread("default") as simulator:
+        yield simulator
+
+
+def environment(
+    folder: Path, gateway: SimulatorThread | None = None, **extra: str
+) -> dict[str, str]:
+    """Return the environment of a call: the gateway's address, a data directory of its own."""
+    where = {} if gateway is None else {"IBKR_HOST": gateway.host, "IBKR_PORT": str(gateway.port)}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "IBKR_PIPELINE_DATA": str(folder / "data"),
+        **where,
+        **extra,
+    }
+
+
+def call(folder: Path, environ: Mapping[str, str], *arguments: str) -> Ended:
+    """Run the program in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ibkr_pipeline", *arguments],
+        cwd=folder,
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def config(folder: Path, text: str) -> str:
+    """Write a configuration file and return its path."""
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """Four datasets, two accounts, every name as documented; then `show` and `rebuild`."""
+    environ = environment(tmp_path, gateway)
+    ended = call(tmp_path, environ, "sync", "all", "--json")
+    datasets = ended.document["datasets"]
+
+    assert (0, {"datasets"}) == (ended.code, set(ended.document))
+    assert ["accounts", "positions", "orders", "executions"] == [d["dataset"] for d in datasets]
+    for dataset in datasets:
+        assert {"dataset", "subjects"} == set(dataset)
+        assert [FIRST, SECOND] == [item["id"] for item in dataset["subjects"]]
+        for item in dataset["subjects"]:
+            assert (SUBJECT, "account", "complete", None) == (
+                set(item),
+                item["type"],
+                item["status"],
+                item["error"],
+            )
+            assert item["read"] == item["new"] + item["changed"] + item["unchanged"]
+    shown = call(tmp_path, environ, "show", "positions", "--json")
+    assert 10 == len(shown.document)
+    assert (0, True) == _rebuilt(call(tmp_path, environ, "rebuild", "--json"))
+
+
+def test_one_failed_account_ends_with_1_and_the_other_is_in(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """Scenario O as a scheduler sees it."""
+    gateway.arm("error", request=ACCOUNT_UPDATES, account=SECOND, code=321, text="refused", times=0)
+    environ = environment(tmp_path, gateway)
+    ended = call(tmp_path, environ, "sync", "accounts", "--json")
+
+    assert (1, ["complete", "failed"]) == (
+        ended.code,
+        [item["status"] for item in ended.document["subjects"]],
+    )
+    shown = call(tmp_path, environ, "show", "accounts", "--json").document
+    assert [FIRST] == [row["account_id"] for row in shown]
+
+
+def test_an_account_can_be_chosen_and_the_other_is_named(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """For people: a table, what was left out and why."""
+    ended = call(tmp_path, environment(tmp_path, gateway), "sync", "positions", "--account", SECOND)
+
+    assert 0 == ended.code, ended.stderr
+    assert f"left out: {FIRST} (PAPER): not named with --account" in ended.stdout
+    assert re.search(rf"{SECOND} │ PAPER │ complete │\s+3 │", ended.stdout)
+    assert "PAPER run" in ended.stdout
+
+
+def test_an_unknown_account_is_told_with_those_there_are(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """A mistyped code costs nothing but a clear word."""
+    ended = call(
+        tmp_path,
+        environment(tmp_path, gateway),
+        "sync",
+        "orders",
+        "--account",
+        "DU0000009",
+        "--json",
+    )
+    (item,) = ended.document["subjects"]
+
+    assert (1, "failed") == (ended.code, item["status"])
+    assert f"({FIRST}, {SECOND})" in item["error"]
+
+
+def test_a_busy_warehouse_ends_with_75_naming_the_holder(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """A second run waits a bounded time, then says who holds it; readers never wait."""
+    environ = environment(tmp_path, gateway)
+    call(tmp_path, environ, "sync", "accounts")
+    file = config(tmp_path, "lock_timeout_seconds: 0.5\n")
+    with hold(
+        tmp_path / "data" / "warehouse.lock",
+        timeout_seconds=5,
+        purpose="a long night",
+        clock=SystemClock(),
+    ):
+        ended = call(tmp_path, environ, "sync", "accounts", "--config", file)
+        shown = call(tmp_path, environ, "show", "accounts", "--json")
+
+    assert 75 == ended.code
+    assert f"process {os.getpid()}" in ended.stderr
+    assert "a long night" in ended.stderr
+    assert 2 == len(shown.document)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda item: item.name)
+def test_a_sync_told_to_stop_says_so_and_records_it(
+    tmp_path: Path, gateway: SimulatorThread, number: signal.Signals
+) -> None:
+    """The load is `failed: interrupted`, the connection closed, no traceback shown."""
+    gateway.arm("mute", request=POSITIONS, times=0)
+    environ = environment(tmp_path, gateway)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ibkr_pipeline", "sync", "positions"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_until(lambda: bool(gateway.simulator.recorder.of(POSITIONS)), child)
+    child.send_signal(number)
+    _out, err = child.communicate(timeout=30)
+    with ControlStore.open(tmp_path / "data" / "control.sqlite", clock=SystemClock()) as control:
+        reasons = {row.reason for row in control.requests() if row.dataset.value == "positions"}
+
+    assert 130 == child.returncode, err
+    assert {"interrupted"} == reasons
+    assert "Interrupted." in err
+    assert "Traceback" not in err
+
+
+def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """From an empty folder, whatever the environment says about a real gateway.
+
+    The directory knows whose rows it holds: looking at them needs no mode, adding to them does.
+    """
+    environ = environment(tmp_path, gateway, IBKR_ACCOUNTS="U0000001")
+    first = call(tmp_path, environ, "demo", "--json")
+    second = call(tmp_path, environ, "demo")
+    refused = call(tmp_path, environ, "sync", "accounts")
+    shown = call(tmp_path, environ, "show", "positions", "--json")
+
+    assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
+    assert [2, 10, 9, 8] == [
+        sum(item["new"] for item in dataset["subjects"]) for dataset in first.document["datasets"]
+    ]
+    assert "0 new executions; current positions: equal to those of the last run." in second.stdout
+    for text in ("net_liquidation_value", "commission", "checks:", "0 failed", "What to do next"):
+        assert text in second.stdout
+    assert "simulated environment" in refused.stderr
+    assert {"simulated"} == {row["environment"] for row in shown.document}
+    assert 10 == len(shown.document)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "words"),
+    [
+        (None, None, "API version 178"),
+        ({"name": "client_id_in_use", "times": 0}, "client id", "326"),
+        ({"name": "no_accounts", "times": 0}, "gateway", "accounts"),
+        ({"name": "drop_in_startup", "times": 0}, "gateway", "closed the connection"),
+        ({"name": "mute", "request": COMPLETED_ORDERS, "times": 0}, "reading", "orders"),
+    ],
+    ids=["well", "client-id-taken", "no-accounts", "dropped", "never-answers"],
+)
+def test_the_doctor_says_what_is_wrong_and_leaves_no_trace(
+    tmp_path: Path,
+    gateway: SimulatorThread,
+    fault: dict[str, object] | None,
+    check: str | None,
+    words: str,
+) -> None:
+    """In words a person can act on; no directory is made and no order message sent."""
+    if fault is not None:
+        gateway.arm(**fault)  # type: ignore[arg-type]  # as the scenario files spell them
+    file = config(tmp_path, "ibkr: {connect_timeout_seconds: 1, request_timeout_seconds: 0.5}\n")
+    ended = call(tmp_path, environment(tmp_path, gateway), "doctor", "--config", file, "--json")
+    findings = ended.document["findings"]
+    failed = [item for item in findings if item["level"] == "fail"]
+
+    assert ([] if check is None else [check]) == [item["check"] for item in failed]
+    assert (0 if check is None else 1) == ended.code
+    assert words in json.dumps(failed or findings)
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_doctor_tells_a_port_that_is_no_gateway(tmp_path: Path) -> None:
+    """Something listens there and never speaks the protocol."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = config(tmp_path, "ibkr: {connect_timeout_seconds: 1}\n")
+        environ = environment(tmp_path, IBKR_PORT=str(silent.getsockname()[1]))
+        ended = call(tmp_path, environ, "doctor", "--config", file, "--json")
+    failed = [item for item in ended.document["findings"] if item["level"] == "fail"]
+
+    assert ["gateway"] == [item["check"] for item in failed]
+    assert "no handshake" in failed[0]["found"]
+
+
+def _rebuilt(ended: Ended) -> tuple[int, bool]:
+    return ended.code, ended.document["equal"]
+
+
+def _wait_until(is_so: Any, child: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

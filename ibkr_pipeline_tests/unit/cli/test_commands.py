@@ -1,0 +1,156 @@
+"""Commands without a gateway: rebuild, doctor, simulate, ui, and the tables of a sync."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ibkr_pipeline.cli import ui
+from ibkr_pipeline.cli.demo import overrides_for
+from ibkr_pipeline.cli.summary_table import MOST_ACCOUNTS, write_summary
+from ibkr_pipeline.pipelines.interruption import Interrupted
+from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary
+from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
+from ibkr_pipeline.settings import load_settings
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, make_settings
+from ibkr_pipeline_tests.unit.cli.conftest import Call
+
+
+def test_rebuild_tells_table_by_table(call: Call, filled: Path) -> None:
+    """As a table for people and as a document."""
+    document = call("rebuild", "--json").document
+
+    assert (True, False) == (document["equal"], document["replaced"])
+    assert "core.positions" in call("rebuild").stdout
+
+
+def test_rebuild_of_nothing_says_so(call: Call) -> None:
+    """It makes no warehouse."""
+    outcome = call("rebuild")
+
+    assert (1, True) == (outcome.exit_code, "nothing to rebuild" in outcome.stderr)
+
+
+def test_doctor_ends_with_1_when_something_failed(call: Call, tmp_path: Path) -> None:
+    """Nothing listens on that port; the document says so and the directory is not made."""
+    outcome = call("doctor", "--json")
+
+    assert (1, False) == (outcome.exit_code, outcome.document["well"])
+    assert ["gateway"] == [
+        item["check"] for item in outcome.document["findings"] if item["level"] == "fail"
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+def test_doctor_tells_people_what_to_do(call: Call) -> None:
+    """Settings with their origin, then findings."""
+    told = call("doctor").stdout
+
+    assert "environment IBKR_PIPELINE_DATA" in " ".join(told.split())
+    assert "fail gateway: Nothing listens on 127.0.0.1:7497." in told
+
+
+def test_simulate_passes_its_options_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator has a command of its own; this is the same one."""
+    seen: list[list[str]] = []
+
+    def main(arguments: list[str]) -> int:
+        seen.append(arguments)
+        return 0
+
+    monkeypatch.setattr("ibkr_pipeline.simulator.__main__.main", main)
+    call("simulate", "--port", "4002", "--scenario", "empty", "--seed", "7")
+
+    assert [["--port", "4002", "--control-port", "0", "--scenario", "empty", "--seed", "7"]] == seen
+
+
+def test_simulate_refuses_a_scenario_that_is_not_there(call: Call) -> None:
+    """With a usage error that names it."""
+    assert 2 == call("simulate", "--scenario", "nowhere").exit_code
+
+
+def test_the_demo_talks_to_its_own_broker_and_to_nothing_else() -> None:
+    """Whatever the environment says about a real gateway."""
+    settings = load_settings(
+        environ={
+            "IBKR_HOST": "192.0.2.1",
+            "IBKR_PORT": "7496",
+            "IBKR_ACCOUNTS": "U0000001",
+            "IBKR_PIPELINE_MODE": "live",
+        },
+        overrides=overrides_for("127.0.0.1", 40001),
+    )
+
+    assert (Environment.SIMULATED, "127.0.0.1", 40001, ()) == (
+        settings.mode,
+        settings.ibkr.host,
+        settings.ibkr.port,
+        settings.ibkr.accounts,
+    )
+
+
+def test_the_ui_is_stopped_when_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No web server is left behind."""
+    started: list[object] = []
+    popen = ui.subprocess.Popen
+
+    def interrupting(*args: object, **options: object) -> object:
+        child = popen(*args, **options)  # type: ignore[call-overload]  # passed on
+        started.append(child)
+
+        def wait(timeout: float | None = None) -> int:
+            if timeout is None:
+                raise Interrupted("SIGTERM")
+            return int(popen.wait(child, timeout))
+
+        child.wait = wait
+        return child
+
+    monkeypatch.setattr(ui.subprocess, "Popen", interrupting)
+    code = ui._run((sys.executable, "-c", "import time; time.sleep(60)"), {})
+
+    assert (0, True) == (code, started[0].poll() is not None)  # type: ignore[attr-defined]  # a child
+
+
+def test_a_summary_names_what_failed_and_what_was_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LIVE and PAPER are told apart; every reason is there."""
+    summary = DatasetSummary(
+        dataset=Dataset.ORDERS,
+        subjects=(
+            SubjectSummary(account_id=FIRST, status=LoadStatus.FAILED, error="no end marker"),
+            SubjectSummary(account_id=SECOND, status=LoadStatus.UNSUPPORTED, error="read-only"),
+        ),
+        left_out={"U0000001": "not named with --account"},
+        error=None,
+    )
+    write_summary(make_settings(tmp_path), [summary], run_id="abcdef0123", is_well=True)
+    told = capsys.readouterr().out
+
+    for line in (
+        "orders of DU0000001: failed: no end marker. Its last complete snapshot stays current.",
+        "orders of DU0000002: not supported by this gateway: read-only",
+        "left out: U0000001 (LIVE): not named with --account",
+        "PAPER run abcdef01: FAILED; the accounts shown as complete are in.",
+    ):
+        assert line in told
+
+
+def test_a_summary_of_very_many_accounts_shows_the_failed_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thousand rows would hide the one that matters."""
+    subjects = tuple(
+        SubjectSummary(account_id=f"DU{number:07}", status=LoadStatus.COMPLETE)
+        for number in range(100)
+    )
+    failed = SubjectSummary(account_id="DU9999999", status=LoadStatus.FAILED, error="lost")
+    summary = DatasetSummary(dataset=Dataset.ACCOUNTS, subjects=(*subjects, failed), left_out={})
+    write_summary(make_settings(tmp_path), [summary], run_id="abcdef0123", is_well=False)
+    told = capsys.readouterr().out
+
+    assert f"and {101 - MOST_ACCOUNTS} more accounts, all complete" in told
+    assert "DU9999999" in told

@@ -1,0 +1,81 @@
+"""Rows for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ibkr_pipeline.cli.show import COLUMNS, ShowTable
+from ibkr_pipeline.pipelines.reading import TABLES
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND
+from ibkr_pipeline_tests.unit.cli.conftest import Call
+
+INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+def test_json_has_decimals_as_text_instants_with_z_and_null_for_unknown(
+    call: Call, filled: Path
+) -> None:
+    """No program may round an amount or guess a time zone."""
+    rows = call("show", "positions", "--json").document
+
+    first = rows[0]
+    assert [FIRST, SECOND] == [row["account_id"] for row in rows]
+    assert ("100", "18000", 265598) == (first["quantity"], first["market_value"], first["con_id"])
+    assert INSTANT.match(first["as_of"])
+    assert call("show", "executions", "--json").document[0]["realized_pnl"] is None
+
+
+def test_csv_and_parquet_hold_the_same_rows(call: Call, filled: Path, tmp_path: Path) -> None:
+    """Whatever a spreadsheet or a notebook likes."""
+    told = list(csv.DictReader(io.StringIO(call("show", "positions", "--csv").stdout)))
+    call("show", "positions", "--parquet", str(tmp_path / "positions.parquet"))
+    kept = pl.read_parquet(tmp_path / "positions.parquet")
+
+    assert ["100", "100"] == [row["quantity"] for row in told]
+    assert kept.columns == list(told[0])
+
+
+def test_people_see_a_table_and_how_many_rows_there_are(call: Call, filled: Path) -> None:
+    """The rows that do not fit are counted."""
+    shown = call("show", "positions", "--limit", "1").stdout
+
+    assert "positions (2 rows)" in shown
+    assert "1 more rows; --limit 0 shows all" in shown
+    assert "AAPL" in shown
+
+
+@pytest.mark.parametrize("table", list(ShowTable))
+def test_every_table_can_be_shown(call: Call, filled: Path, table: ShowTable) -> None:
+    """With the columns a person sees."""
+    outcome = call("show", table.value)
+
+    assert (0, "") == (outcome.exit_code, outcome.stderr)
+
+
+def test_the_tables_on_offer_are_those_there_are() -> None:
+    """One list, written twice because help must not need the other."""
+    assert set(TABLES) == {table.value for table in ShowTable}
+    assert set(COLUMNS) <= set(TABLES)
+
+
+def test_one_account_and_an_earlier_instant(call: Call, filled: Path) -> None:
+    """Before the first night there was nothing."""
+    assert [SECOND] == [
+        row["account_id"]
+        for row in call("show", "positions", "--account", SECOND, "--json").document
+    ]
+    assert [] == call("show", "positions", "--as-of", "2026-04-12", "--json").document
+    assert 2 == len(call("show", "positions", "--as-of", "2026-04-13", "--json").document)
+
+
+def test_two_formats_at_once_are_a_usage_error(call: Call, filled: Path) -> None:
+    """Stdout holds one document."""
+    outcome = call("show", "positions", "--json", "--csv")
+
+    assert 2 == outcome.exit_code

@@ -1,0 +1,100 @@
+"""What a run did, as a document."""
+
+from __future__ import annotations
+
+from ibkr_pipeline.brokers.exceptions import BrokerConnectionError
+from ibkr_pipeline.brokers.testing import FakeBrokerAPI
+from ibkr_pipeline.pipelines.accounts_sync import sync_account_snapshots
+from ibkr_pipeline.pipelines.reading_broker import read_and_land
+from ibkr_pipeline.pipelines.summary import summarize, summarize_run, to_document
+from ibkr_pipeline.pipelines.workspace import Workspace
+from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND
+
+
+def test_the_document_of_one_dataset(workspace: Workspace, broker: FakeBrokerAPI) -> None:
+    """Programs rely on these names."""
+    broker.failing[SECOND] = "no end marker"
+    summary = sync_account_snapshots(workspace)
+
+    assert {
+        "dataset": "accounts",
+        "subjects": [
+            {
+                "type": "account",
+                "id": FIRST,
+                "status": "complete",
+                "read": 1,
+                "new": 1,
+                "changed": 0,
+                "unchanged": 0,
+                "error": None,
+            },
+            {
+                "type": "account",
+                "id": SECOND,
+                "status": "failed",
+                "read": 0,
+                "new": 0,
+                "changed": 0,
+                "unchanged": 0,
+                "error": "no end marker",
+            },
+        ],
+    } == to_document([summary], is_all=False)
+
+
+def test_the_document_of_all_datasets_holds_a_list(workspace: Workspace) -> None:
+    """One document, whatever was asked for."""
+    summary = sync_account_snapshots(workspace)
+
+    assert ["accounts"] == [
+        item["dataset"] for item in to_document([summary], is_all=True)["datasets"]
+    ]
+
+
+def test_a_run_without_any_answer_says_why(workspace: Workspace, broker: FakeBrokerAPI) -> None:
+    """No account carries the reason, so the dataset does."""
+    broker.connect_error = BrokerConnectionError("Nothing listens on 127.0.0.1:7497.")
+    with workspace.session() as session:
+        read_and_land(workspace, Dataset.ACCOUNTS, session, run_id="run-1")
+    (summary,) = summarize(workspace.control, "run-1", [Dataset.ACCOUNTS])
+
+    assert (True, "Nothing listens on 127.0.0.1:7497.") == (summary.is_failed, summary.error)
+
+
+def test_a_dataset_the_run_never_came_to_has_failed(workspace: Workspace) -> None:
+    """A run that was stopped early must not look complete."""
+    (summary,) = summarize(workspace.control, "run-1", [Dataset.ORDERS])
+
+    assert "the run ended before it was read" == summary.error
+
+
+def test_a_load_that_is_not_in_core_is_not_told_as_complete(workspace: Workspace) -> None:
+    """Read is not the same as there."""
+    with workspace.session() as session:
+        read_and_land(workspace, Dataset.ORDERS, session, run_id="run-1")
+    (summary,) = summarize_run(workspace.settings, "run-1", [Dataset.ORDERS])
+
+    assert {LoadStatus.FAILED} == {item.status for item in summary.subjects}
+    assert "not in core yet" in str(summary.subjects[0].error)
+
+
+def test_unsupported_is_told_and_is_no_failure(workspace: Workspace, broker: FakeBrokerAPI) -> None:
+    """Read-Only API refuses orders; the run is well."""
+    broker.unsupported[Dataset.ORDERS] = "the API is read-only"
+    from ibkr_pipeline.pipelines.orders_sync import sync_orders
+
+    summary = sync_orders(workspace)
+
+    assert (False, "unsupported") == (
+        summary.is_failed,
+        to_document([summary], is_all=False)["subjects"][0]["status"],
+    )
+
+
+def test_accounts_left_out_are_named(workspace: Workspace) -> None:
+    """Who asks for one account sees that there is another."""
+    assert {SECOND: "not named with --account"} == dict(
+        sync_account_snapshots(workspace, [FIRST]).left_out
+    )
