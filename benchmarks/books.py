@@ -6,11 +6,11 @@ What lives here: made-up messages in the wire's own fields and spelling. What mu
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 import polars as pl
 
@@ -19,6 +19,8 @@ from ibkr_pipeline.brokers.registry import map_payload
 from ibkr_pipeline.brokers.types import ExecutionData, PositionData
 from ibkr_pipeline.models.requests import Payload, RequestProof, SubjectOutcome
 from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
+
+Row = TypeVar("Row")
 
 #: A Wednesday during the regular session in New York.
 NOW = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
@@ -169,7 +171,8 @@ class HeldBroker:
     def fetch_executions(
         self, accounts: Sequence[str] | None = None, *, since: datetime | None = None
     ) -> Read[ExecutionData]:
-        """Return the held executions, whatever `since` is."""
+        """Return the held executions, those before `since` included: nothing is filtered."""
+        del since
         return self._read(Dataset.EXECUTIONS, accounts, "broker.executions", ExecutionData.from_row)
 
     def fetch_account_snapshots(self, accounts: Sequence[str] | None = None) -> NoReturn:
@@ -181,8 +184,12 @@ class HeldBroker:
         raise NotImplementedError("This broker holds positions and executions alone.")
 
     def _read(
-        self, dataset: Dataset, accounts: Sequence[str] | None, table: str, to_row: Any
-    ) -> Read[Any]:
+        self,
+        dataset: Dataset,
+        accounts: Sequence[str] | None,
+        table: str,
+        to_row: Callable[[Mapping[str, Any]], Row],
+    ) -> Read[Row]:
         proof = RequestProof(
             request_id="held",
             broker=self.broker,

@@ -26,8 +26,15 @@ class BrokerAPI(Protocol):
     only what concerns the whole connection (refused, wrong mode, unknown account).
     """
 
-    broker: str
-    environment: Environment
+    @property
+    def broker(self) -> str:
+        """Name the broker is registered under."""
+        ...
+
+    @property
+    def environment(self) -> Environment:
+        """World whose accounts it reads."""
+        ...
 
     def __enter__(self) -> Self:
         """Open the connection."""

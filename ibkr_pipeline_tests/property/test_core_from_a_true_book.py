@@ -44,7 +44,8 @@ from ibkr_pipeline_tests.warehouse_rows import (
 Row = dict[str, object]
 Read = tuple[Frames, list[Load]]
 _PROVENANCE = (*core.PROVENANCE, "version", "snapshot_id", "as_of", "connection_epoch")
-_EXAMPLES = 25
+#: A quarter of the profile's: each example writes and reads a warehouse file many times.
+_EXAMPLES = settings.default.max_examples // 4
 
 
 @contextmanager
