@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ from ibkr_pipeline.pipelines.positions_sync import sync_positions
 from ibkr_pipeline.pipelines.reading import show
 from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary
 from ibkr_pipeline.pipelines.workspace import Workspace, open_workspace
+from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.settings import Settings, load_settings
 from ibkr_pipeline.simulator.testing import SimulatorThread
 
@@ -130,3 +133,23 @@ def simulated_workspace(
     )
     with open_workspace(settings, sleep=lambda _seconds: None) as workspace:
         yield workspace
+
+
+@contextmanager
+def lock_held(path: Path, *, purpose: str) -> Iterator[None]:
+    """Hold a lock from another thread while inside."""
+    ready, done = threading.Event(), threading.Event()
+
+    def holder() -> None:
+        with hold(path, timeout_seconds=5, purpose=purpose, clock=SystemClock()):
+            ready.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=holder, daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(10)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ibkr_pipeline.pipelines.data_directory import prepare_directory
 from ibkr_pipeline.primitives.logs import configure_logging, register_secret
 from ibkr_pipeline.settings import Settings, load_settings
 
@@ -67,7 +68,8 @@ def begin(
             only looks leaves it alone.
 
     Raises:
-        ConfigError: If the settings cannot be used.
+        ConfigError: If the settings cannot be used, or the data directory is one of another
+            environment.
     """
     invocation = context.ensure_object(Invocation)
     invocation.wants_json = as_json
@@ -75,6 +77,8 @@ def begin(
     for secret in (settings.postgres_url, settings.ibkr.flex_token):
         if secret is not None:
             register_secret(secret.get_secret_value())
+    if log_to_file:
+        prepare_directory(settings)
     is_kept = log_to_file and settings.log.file
     configure_logging(
         level=settings.log.level,

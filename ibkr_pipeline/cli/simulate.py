@@ -9,9 +9,6 @@ import typer
 
 def simulate(
     port: Annotated[int, typer.Option(help="TWS port; 0 picks a free one.")] = 0,
-    flex_port: Annotated[
-        int | None, typer.Option(help="Port of the Flex web service; 0 picks a free one.")
-    ] = None,
     control_port: Annotated[int, typer.Option(help="Control port; 0 picks a free one.")] = 0,
     scenario: Annotated[
         str | None, typer.Option(metavar="FILE", help="YAML file or the name of a bundled one.")
@@ -22,8 +19,6 @@ def simulate(
     from ibkr_pipeline.simulator.__main__ import main
 
     arguments = ["--port", str(port), "--control-port", str(control_port)]
-    if flex_port is not None:
-        arguments += ["--flex-port", str(flex_port)]
     if scenario is not None:
         arguments += ["--scenario", scenario]
     if seed is not None:

@@ -210,12 +210,17 @@ def _managed(workspace: Workspace) -> tuple[str, ...] | None:
 
 
 def _stored(loads: Mapping[Dataset, Sequence[LoadRow]]) -> tuple[str, ...]:
-    """Return the accounts that had a complete load before the newest request of its dataset."""
-    accounts: set[str] = set()
-    for rows in loads.values():
-        newest = rows[0].started_at if rows else None
-        accounts |= {row.account_id for row in rows if row.started_at != newest}
-    return tuple(sorted(accounts))
+    """Return the accounts that had a complete load before the newest run."""
+    rows = [row for found in loads.values() for row in found]
+    if not rows:
+        return ()
+    newest = max(rows, key=lambda row: row.started_at)
+    earlier = {row.account_id for row in rows if _run_of(row) != _run_of(newest)}
+    return tuple(sorted(earlier))
+
+
+def _run_of(row: LoadRow) -> str:
+    return row.run_id or row.request_id
 
 
 def _last_complete(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ibkr_pipeline.cli.app import app
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.primitives.clock import SystemClock
-from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.simulator.testing import SimulatorThread
-from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, lock_held
 from ibkr_pipeline_tests.repository import ROOT
 
 ACCOUNT_UPDATES, POSITIONS, COMPLETED_ORDERS = 6, 61, 99
@@ -60,6 +62,19 @@ def environment(
         **where,
         **extra,
     }
+
+
+def call_here(folder: Path, environ: Mapping[str, str], *arguments: str) -> Ended:
+    """Run the program in this process: what is tested is not how a process ends."""
+    before, logged = Path.cwd(), list(logging.getLogger().handlers)
+    os.chdir(folder)
+    try:
+        result = CliRunner().invoke(app, list(arguments), env=dict(environ))
+    finally:
+        os.chdir(before)
+        # The program sends its logs to streams that end with it.
+        logging.getLogger().handlers[:] = logged
+    return Ended(result.exit_code, result.stdout, result.stderr)
 
 
 def call(folder: Path, environ: Mapping[str, str], *arguments: str) -> Ended:
@@ -104,9 +119,9 @@ def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
                 item["error"],
             )
             assert item["read"] == item["new"] + item["changed"] + item["unchanged"]
-    shown = call(tmp_path, environ, "show", "positions", "--json")
-    assert 10 == len(shown.document)
-    assert (0, True) == _rebuilt(call(tmp_path, environ, "rebuild", "--json"))
+    shown = call_here(tmp_path, environ, "show", "positions", "--json")
+    assert (10, 0o700) == (len(shown.document), (tmp_path / "data").stat().st_mode & 0o777)
+    assert (0, True) == _rebuilt(call_here(tmp_path, environ, "rebuild", "--json"))
 
 
 def test_one_failed_account_ends_with_1_and_the_other_is_in(
@@ -115,13 +130,13 @@ def test_one_failed_account_ends_with_1_and_the_other_is_in(
     """Scenario O as a scheduler sees it."""
     gateway.arm("error", request=ACCOUNT_UPDATES, account=SECOND, code=321, text="refused", times=0)
     environ = environment(tmp_path, gateway)
-    ended = call(tmp_path, environ, "sync", "accounts", "--json")
+    ended = call_here(tmp_path, environ, "sync", "accounts", "--json")
 
     assert (1, ["complete", "failed"]) == (
         ended.code,
         [item["status"] for item in ended.document["subjects"]],
     )
-    shown = call(tmp_path, environ, "show", "accounts", "--json").document
+    shown = call_here(tmp_path, environ, "show", "accounts", "--json").document
     assert [FIRST] == [row["account_id"] for row in shown]
 
 
@@ -129,7 +144,9 @@ def test_an_account_can_be_chosen_and_the_other_is_named(
     tmp_path: Path, gateway: SimulatorThread
 ) -> None:
     """For people: a table, what was left out and why."""
-    ended = call(tmp_path, environment(tmp_path, gateway), "sync", "positions", "--account", SECOND)
+    ended = call_here(
+        tmp_path, environment(tmp_path, gateway), "sync", "positions", "--account", SECOND
+    )
 
     assert 0 == ended.code, ended.stderr
     assert f"left out: {FIRST} (PAPER): not named with --account" in ended.stdout
@@ -141,7 +158,7 @@ def test_an_unknown_account_is_told_with_those_there_are(
     tmp_path: Path, gateway: SimulatorThread
 ) -> None:
     """A mistyped code costs nothing but a clear word."""
-    ended = call(
+    ended = call_here(
         tmp_path,
         environment(tmp_path, gateway),
         "sync",
@@ -161,16 +178,11 @@ def test_a_busy_warehouse_ends_with_75_naming_the_holder(
 ) -> None:
     """A second run waits a bounded time, then says who holds it; readers never wait."""
     environ = environment(tmp_path, gateway)
-    call(tmp_path, environ, "sync", "accounts")
+    call_here(tmp_path, environ, "sync", "accounts")
     file = config(tmp_path, "lock_timeout_seconds: 0.5\n")
-    with hold(
-        tmp_path / "data" / "warehouse.lock",
-        timeout_seconds=5,
-        purpose="a long night",
-        clock=SystemClock(),
-    ):
-        ended = call(tmp_path, environ, "sync", "accounts", "--config", file)
-        shown = call(tmp_path, environ, "show", "accounts", "--json")
+    with lock_held(tmp_path / "data" / "warehouse.lock", purpose="a long night"):
+        ended = call_here(tmp_path, environ, "sync", "accounts", "--config", file)
+        shown = call_here(tmp_path, environ, "show", "accounts", "--json")
 
     assert 75 == ended.code
     assert f"process {os.getpid()}" in ended.stderr
@@ -213,10 +225,10 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     The directory knows whose rows it holds: looking at them needs no mode, adding to them does.
     """
     environ = environment(tmp_path, gateway, IBKR_ACCOUNTS="U0000001")
-    first = call(tmp_path, environ, "demo", "--json")
-    second = call(tmp_path, environ, "demo")
-    refused = call(tmp_path, environ, "sync", "accounts")
-    shown = call(tmp_path, environ, "show", "positions", "--json")
+    first = call_here(tmp_path, environ, "demo", "--json")
+    second = call_here(tmp_path, environ, "demo")
+    refused = call_here(tmp_path, environ, "sync", "accounts")
+    shown = call_here(tmp_path, environ, "show", "positions", "--json")
 
     assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
     assert [2, 10, 9, 8] == [
@@ -225,7 +237,7 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     assert "0 new executions; current positions: equal to those of the last run." in second.stdout
     for text in ("net_liquidation_value", "commission", "checks:", "0 failed", "What to do next"):
         assert text in second.stdout
-    assert "simulated environment" in refused.stderr
+    assert (2, True) == (refused.code, "simulated environment" in refused.stderr)
     assert {"simulated"} == {row["environment"] for row in shown.document}
     assert 10 == len(shown.document)
 
@@ -252,7 +264,9 @@ def test_the_doctor_says_what_is_wrong_and_leaves_no_trace(
     if fault is not None:
         gateway.arm(**fault)  # type: ignore[arg-type]  # as the scenario files spell them
     file = config(tmp_path, "ibkr: {connect_timeout_seconds: 1, request_timeout_seconds: 0.5}\n")
-    ended = call(tmp_path, environment(tmp_path, gateway), "doctor", "--config", file, "--json")
+    ended = call_here(
+        tmp_path, environment(tmp_path, gateway), "doctor", "--config", file, "--json"
+    )
     findings = ended.document["findings"]
     failed = [item for item in findings if item["level"] == "fail"]
 
@@ -269,7 +283,7 @@ def test_the_doctor_tells_a_port_that_is_no_gateway(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = config(tmp_path, "ibkr: {connect_timeout_seconds: 1}\n")
         environ = environment(tmp_path, IBKR_PORT=str(silent.getsockname()[1]))
-        ended = call(tmp_path, environ, "doctor", "--config", file, "--json")
+        ended = call_here(tmp_path, environ, "doctor", "--config", file, "--json")
     failed = [item for item in ended.document["findings"] if item["level"] == "fail"]
 
     assert ["gateway"] == [item["check"] for item in failed]

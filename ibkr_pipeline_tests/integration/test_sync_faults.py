@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,16 +15,15 @@ from ibkr_pipeline.pipelines.reading_broker import read_and_land
 from ibkr_pipeline.pipelines.rebuild import rebuild_workspace
 from ibkr_pipeline.pipelines.reconciliation_inputs import reconcile
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import BusyError
-from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.schemas import core
 from ibkr_pipeline.simulator.testing import SimulatorThread
 from ibkr_pipeline_tests.pipeline_runs import (
     FIRST,
     SECOND,
     SYNCS,
+    lock_held,
     rows,
     simulated_workspace,
     subject,
@@ -202,31 +200,10 @@ def test_fault_59_a_second_writer_waits_and_then_names_the_first(
         sync_positions(workspace)
         with workspace.session() as session:
             read_and_land(workspace, Dataset.POSITIONS, session)
-        with _held(tmp_path / "data" / "warehouse.lock"):
+        with lock_held(tmp_path / "data" / "warehouse.lock", purpose="a long night"):
             with pytest.raises(BusyError, match=f"process {os.getpid()}.*a long night"):
                 apply_pending(workspace, Dataset.POSITIONS)
             read_while_held = rows(workspace, "positions").height
         applied = apply_pending(workspace, Dataset.POSITIONS)
 
     assert (10, 2) == (read_while_held, len(applied))
-
-
-class _held:  # noqa: N801  # reads as a phrase
-    """Holds a lock from another thread while inside."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._ready, self._done = path, threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._hold, daemon=True)
-
-    def _hold(self) -> None:
-        with hold(self._path, timeout_seconds=5, purpose="a long night", clock=SystemClock()):
-            self._ready.set()
-            self._done.wait(30)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(10)

@@ -40,8 +40,15 @@ with fake_workspace(data, make_broker(clock), clock) as workspace:
 """
 
 
-@pytest.mark.parametrize("point", [AFTER_PUBLISH, IN_TRANSACTION, AFTER_COMMIT])
-@pytest.mark.parametrize("dataset", [Dataset.POSITIONS, Dataset.EXECUTIONS])
+@pytest.mark.parametrize(
+    ("dataset", "point"),
+    [
+        (Dataset.ORDERS, AFTER_PUBLISH),
+        (Dataset.ACCOUNTS, IN_TRANSACTION),
+        (Dataset.EXECUTIONS, AFTER_COMMIT),
+        (Dataset.POSITIONS, AFTER_COMMIT),
+    ],
+)
 def test_a_killed_sync_is_healed_by_the_next(tmp_path: Path, dataset: Dataset, point: str) -> None:
     """Nothing is lost, nothing is twice, and core equals what raw makes of it."""
     data = tmp_path / "data"

@@ -234,3 +234,15 @@ def test_orders_and_executions_follow_the_broker(
         "status", "filled_quantity"
     ).rows()
     assert ["ok"] == reconcile(workspace)["orders"]["verdict"].to_list()
+
+
+def test_an_account_is_new_in_the_run_that_first_reads_it(
+    workspace: Workspace, broker: FakeBrokerAPI
+) -> None:
+    """Its brackets are of the same run and make it no older."""
+    found = []
+    for run_id in ("night-1", "night-2"):
+        sync_positions(workspace, run_id=run_id)
+        found.append(reconcile(workspace)["accounts"]["why"].to_list())
+
+    assert [["new", "new"], [None, None]] == found
