@@ -42,7 +42,7 @@ def normalize_positions(
     if rows.select(pl.struct(_KEY).is_duplicated().any()).item():
         rows = rows.unique(subset=_KEY, keep="last", maintain_order=True)
     positions = (
-        rows.filter(pl.col("quantity") != 0)
+        rows.filter(pl.col("quantity").ne_missing(0))
         .with_columns(
             snapshot_id="load_id",
             as_of="available_at",

@@ -11,7 +11,7 @@ an order that has none yet, found the same way; so two permIds are always two or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -58,7 +58,7 @@ def identify_orders(transaction: WriteTransaction, messages: pl.DataFrame) -> pl
         book = books.setdefault(owner, _Book())
         key = book.find(row["perm_name"], row["ref_name"], row["client_name"])
         keys.append(key)
-        fresh = book.name(key, (row[name] for name in NAMES))
+        fresh = book.name(key, [row[name] for name in NAMES])
         aliases.extend({**row, "alias": alias, "order_key": key} for alias in fresh)
     _append_aliases(transaction, aliases)
     found = pl.Series("order_key", keys, dtype=pl.String)
@@ -80,18 +80,32 @@ class _Book:
         found = self._by_perm(perm, ref, client) if perm else self._without_perm(ref, client)
         return found or self._unused((perm, ref, client))
 
-    def name(self, key: str | None, names: Iterable[str | None]) -> list[str]:
-        """Remember the names of an order and return those that are new."""
+    def name(self, key: str | None, names: Sequence[str | None]) -> list[str]:
+        """Remember the names of an order and return those that are new and worth keeping.
+
+        An order that has its permId is found by that on the next connection. Its client and
+        order id are kept once, to tell it from others of the same reference, and not again for
+        every connection it is read over.
+        """
         if key is None:
             return []
         fresh = [name for name in names if name and key not in self.by_name.get(name, [])]
+        is_settled = any(name and name.startswith("perm:") for name in names)
+        told = {
+            name
+            for name in fresh
+            if is_settled and _is_client_name(name) and _client_and_id(name) in self._ids_of(key)
+        }
         for name in fresh:
             self.by_name.setdefault(name, []).append(key)
             if name.startswith("perm:"):
                 self.with_perm.add(key)
-            if name.startswith("cid:"):
+            if _is_client_name(name):
                 self.ids.setdefault(key, set()).add(_client_and_id(name))
-        return fresh
+        return [name for name in fresh if name not in told]
+
+    def _ids_of(self, key: str) -> set[str]:
+        return self.ids.get(key, set())
 
     def _by_perm(self, perm: str, ref: str | None, client: str | None) -> str | None:
         if perm in self.by_name:
@@ -122,6 +136,10 @@ class _Book:
     def _may_be(self, key: str, client: str | None) -> bool:
         known = self.ids.get(key)
         return not known or client is None or _client_and_id(client) in known
+
+
+def _is_client_name(name: str) -> bool:
+    return name.startswith("cid:")
 
 
 def _client_and_id(name: str) -> str:

@@ -58,12 +58,8 @@ def counts(workspace: Workspace) -> dict[str, int]:
 
 
 def test_fault_41_a_second_run_adds_snapshots_and_nothing_else(workspace: Workspace) -> None:
-    """Orders, fills, contracts: the same told again is known; rebuild says the same.
-
-    An order id names an order within one connection alone, so working orders gain that name.
-    """
+    """Orders, their names, fills, contracts: the same told again is known; rebuild says so."""
     kept = {table.name for table in core.TABLES if not {"snapshot_id", "load_id"} & set(table.key)}
-    kept -= {core.ORDER_ALIASES.name}
     for sync in SYNCS.values():
         sync(workspace)
     first = counts(workspace)

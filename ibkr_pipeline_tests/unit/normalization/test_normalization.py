@@ -209,3 +209,10 @@ def test_a_symbol_is_a_value_whatever_it_holds(symbol: str) -> None:
     rows = _positions(position(1, symbol=symbol))
 
     assert rows["core.positions"].get_column("symbol").to_list() == [symbol]
+
+
+def test_a_position_of_unknown_quantity_is_not_taken_for_a_closed_one() -> None:
+    """Flat rows are left out; unknown is not flat, and the schema refuses it further on."""
+    rows = _positions(position(1, 0), {**position(2), "quantity": None})
+
+    assert rows["core.positions"].select("con_id", "quantity").rows() == [(2, None)]

@@ -11,6 +11,7 @@ import pytest
 
 from ibkr_pipeline.models.requests import AppliedLoad
 from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.schemas import core
 from ibkr_pipeline.warehouse.connection import Warehouse
 from ibkr_pipeline.warehouse.reads import as_of
 from ibkr_pipeline_tests.warehouse_rows import (
@@ -98,6 +99,18 @@ def test_the_same_orders_read_again_add_nothing(tmp_path: Path) -> None:
     assert _figures(again) == (1, 0, 0, 1)
     assert _current(warehouse, "version") == [(1,)]
     assert _history(warehouse) == [(1, "presubmitted", 0), (2, "submitted", 0)]
+
+
+def test_a_new_connection_gives_a_known_order_no_new_name(tmp_path: Path) -> None:
+    """A working order is read every night; its names would grow without end."""
+    warehouse = warehouse_in(tmp_path)
+    for night in range(3):
+        _tell(warehouse, [order(connection_epoch=f"epoch-{night}")], at=night)
+
+    with warehouse.read() as connection:
+        names = connection.sql(f"SELECT alias FROM {core.ORDER_ALIASES.name}").fetchall()
+
+    assert sorted(name for (name,) in names) == ["cid:1:11:epoch-0", "perm:900001"]
 
 
 def test_scenario_d_one_order_id_with_two_perm_ids_is_two_orders(tmp_path: Path) -> None:
@@ -191,7 +204,7 @@ def test_a_perm_id_that_comes_later_joins_the_order_of_its_reference(tmp_path: P
     assert _current(warehouse, "order_key", "perm_id", "version") == [("ref:R-1", 900001, 2)]
     with warehouse.read() as connection:
         aliases = as_of(connection, "order_aliases").get_column("alias").to_list()
-    assert aliases == ["cid:1:11:epoch-1", "cid:1:11:epoch-2", "perm:900001", "ref:R-1"]
+    assert aliases == ["cid:1:11:epoch-1", "perm:900001", "ref:R-1"]
 
 
 def test_a_perm_id_that_comes_later_joins_the_order_of_its_client_and_id(tmp_path: Path) -> None:
