@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,8 @@ from ibkr_pipeline.primitives.secrets_registry import register_secret, scrub
 
 #: How long a statement waits for another process's transaction.
 BUSY_TIMEOUT_SECONDS = 30
+#: Between two tries to switch to the write-ahead log.
+_WAL_RETRY_SECONDS = 0.01
 _IMMEDIATE = "begin_immediate"
 _POSTGRES_DRIVERS = ("psycopg2", "psycopg")
 
@@ -178,7 +182,7 @@ def _sqlite_engine(url: URL, *, synchronous: str) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _use_wal(cursor)
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.close()
 
@@ -188,3 +192,21 @@ def _sqlite_engine(url: URL, *, synchronous: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch a store to its write-ahead log, once for good.
+
+    SQLite refuses the switch at once, whatever the busy timeout, while another connection is just
+    making it; that lasts milliseconds.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_RETRY_SECONDS)
+        else:
+            return

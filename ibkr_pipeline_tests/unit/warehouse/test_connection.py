@@ -73,8 +73,8 @@ def test_a_new_directory_gets_a_warehouse_with_every_table(tmp_path: Path) -> No
     assert "core.current_executions" in set(found["name"])
 
 
-def test_what_was_written_before_an_exception_is_not_there(tmp_path: Path) -> None:
-    """Fault 69: a failure between two statements leaves the old rows intact."""
+def test_fault_69_what_was_written_before_an_exception_is_not_there(tmp_path: Path) -> None:
+    """A failure between two statements leaves the old rows intact."""
     warehouse = warehouse_in(tmp_path)
     _land(warehouse)
 
@@ -90,8 +90,8 @@ def _delete_and_fail(warehouse: Warehouse) -> None:
         raise RuntimeError("stop")
 
 
-def test_rows_with_a_column_missing_are_refused_and_old_rows_stay(tmp_path: Path) -> None:
-    """Fault 69: schema drift must not cost what is there."""
+def test_fault_69_rows_with_a_column_missing_are_refused_and_old_rows_stay(tmp_path: Path) -> None:
+    """Schema drift must not cost what is there."""
     warehouse = warehouse_in(tmp_path)
     _land(warehouse)
 

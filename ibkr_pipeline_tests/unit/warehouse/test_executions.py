@@ -78,7 +78,7 @@ def test_scenario_b_a_commission_that_was_missing_is_resolved_by_the_next_load(
     assert _count(warehouse, "core.commissions") == 3
 
 
-def test_scenario_c_fault_43_a_correction_wins_and_both_rows_are_kept(tmp_path: Path) -> None:
+def test_fault_43_scenario_c_a_correction_wins_and_both_rows_are_kept(tmp_path: Path) -> None:
     """A correction replaces: the net quantity stays, the price is the new one."""
     warehouse = warehouse_in(tmp_path)
     _tell(warehouse, [execution(FIRST)])
