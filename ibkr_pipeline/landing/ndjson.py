@@ -126,7 +126,11 @@ def _check_frame(name: str, frame: pl.DataFrame) -> None:
 
 def _as_lines(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     fields = [column for column in frame.columns if column not in (SEQ, ACCOUNT)]
-    return frame.select(pl.lit(name).alias(MESSAGE), SEQ, ACCOUNT, *fields)
+    # By Series, not by name: a field called `*` would be taken for all of them.
+    message = pl.Series(MESSAGE, [name], dtype=pl.String).new_from_index(0, frame.height)
+    return pl.DataFrame(
+        [message, *(frame.get_column(column) for column in (SEQ, ACCOUNT, *fields))]
+    )
 
 
 def _exactly(reader: zstandard.ZstdDecompressionReader, block: Block) -> bytes:
