@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandera.polars as pa
 import polars as pl
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
 
 Kind = Literal[
     "text", "code", "instant", "date", "money", "price", "quantity", "rate", "integer", "flag",
@@ -129,6 +131,9 @@ class Table:
 
         Eager frames only: pandera checks no data in a LazyFrame.
         """
+        # pandera costs half a second to import, and most of what reads a table never validates.
+        import pandera.polars as pa
+
         columns = {
             column.name: pa.Column(
                 column.dtype,

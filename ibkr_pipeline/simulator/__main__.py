@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 import threading
@@ -64,8 +65,12 @@ async def serve_until_stopped(
 
 
 def _when_stdin_closes(act: Callable[[], object]) -> None:
+    # The bare descriptor: a thread inside sys.stdin holds a lock the interpreter wants at its end.
+    descriptor = sys.stdin.fileno()
+
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(descriptor, 4096):
+            pass
         act()
 
     threading.Thread(target=wait, daemon=True).start()

@@ -103,3 +103,16 @@ def test_a_simulator_does_not_outlive_a_parent_that_was_killed() -> None:
     for pipe in (parent.stdin, parent.stdout):
         assert pipe is not None
         pipe.close()
+
+
+def test_a_simulator_that_is_asked_to_stop_ends_well() -> None:
+    """The thread that watches standard input must not disturb the interpreter's end."""
+    simulator = SimulatorProcess()
+    simulator.start()
+    child = simulator._process
+    assert child is not None
+
+    simulator.stop()
+
+    assert child.returncode == 0
+    simulator.__exit__(None, None, None)
