@@ -155,7 +155,7 @@ def _postgres_driver(drivername: str) -> str:
             return f"postgresql+{module}"
     raise ConfigError(
         "A Postgres URL is set, but no Postgres driver is installed; expected psycopg2 or "
-        "psycopg. Run: pip install 'ibkr-pipeline[postgres]'"
+        "psycopg. Run: pip install psycopg2-binary"
     )
 
 
