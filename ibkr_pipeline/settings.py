@@ -7,16 +7,34 @@ What must not: anything that acts on a setting. Environment beats file beats def
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 
 from ibkr_pipeline.primitives.enums import Environment
-from ibkr_pipeline.primitives.errors import ConfigError
+from ibkr_pipeline.primitives.setting_problems import (
+    SettingProblem,
+    SettingsError,
+    nearest,
+    origin_of,
+    problems_of,
+)
+from ibkr_pipeline.primitives.setting_types import is_secret, keys_of, model_of
+from ibkr_pipeline.primitives.yaml_text import read_mapping
 
 #: Environment variable -> dotted setting it overrides.
 ENVIRONMENT: Mapping[str, str] = {
@@ -34,9 +52,28 @@ ENVIRONMENT: Mapping[str, str] = {
     "DAGSTER_HOME": "dagster_home",
 }
 CONFIG_VARIABLE = "IBKR_PIPELINE_CONFIG"
+#: Keys whose values are lists of entries with keys of their own.
+_LISTS = ("strategies", "portfolios")
 
 TWS_PAPER, TWS_LIVE, GATEWAY_PAPER, GATEWAY_LIVE = 7497, 7496, 4002, 4001
 LIVE_PORTS = (TWS_LIVE, GATEWAY_LIVE)
+POSTGRES_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+_POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://", re.IGNORECASE)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = nearest(name, available_timezones()) or "America/New_York"
+        raise ValueError(f"the IANA name of a time zone, such as {near}") from None
+    return name
+
+
+def _postgres(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not _POSTGRES.match(url.get_secret_value()):
+        raise ValueError(f"{POSTGRES_FORM}, special characters of the password percent-encoded")
+    return url
 
 
 class _Section(BaseModel):
@@ -68,9 +105,12 @@ class IbkrSettings(_Section):
     """Messages sent per second; the gateway disconnects above 50."""
     read_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """How often a dataset is started anew when its connection was lost."""
-    timezone: str = "America/New_York"
-    timezone_aliases: Mapping[str, str] = Field(default_factory=dict)
+    timezone: Annotated[str, AfterValidator(_zone)] = "America/New_York"
     """Zone of the gateway where it writes times without one (IANA name)."""
+    timezone_aliases: Mapping[str, Annotated[str, AfterValidator(_zone)]] = Field(
+        default_factory=dict
+    )
+    """Zone label as the gateway writes it, such as `CST` -> the IANA name it stands for."""
     flex_token: SecretStr | None = None
     """Token of the Flex web service; a secret. Nothing in this version reads it."""
     flex_query_id: str | None = None
@@ -107,9 +147,12 @@ class CollectorSettings(_Section):
 class StrategySettings(_Section):
     """One strategy instance. Accepted and checked; nothing in this version reads it."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, examples=["value"])]
     """Name of the instance."""
-    class_path: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    class_path: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", examples=["my_strategies.value.Value"]),
+    ]
     """Dotted path of the strategy class."""
     allocated_capital: Annotated[float, Field(ge=0)] = 0.0
     """Capital it may use, in the account's base currency."""
@@ -122,7 +165,9 @@ class StrategySettings(_Section):
 class PortfolioSettings(_Section):
     """A portfolio and the accounts counted in it."""
 
-    portfolio_id: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
+    portfolio_id: Annotated[
+        str, Field(min_length=1, pattern=r"^[\w.-]+$", examples=["retirement-2050"])
+    ]
     """Identifier the rows of its accounts carry."""
     name: str = ""
     """Name for people; the identifier when empty."""
@@ -151,7 +196,7 @@ class Settings(_Section):
     `./data/live`, `./data/simulated`."""
     lock_timeout_seconds: Annotated[float, Field(ge=0, le=86400)] = 60.0
     """How long a run waits for the lock of another before it ends with 75."""
-    postgres_url: SecretStr | None = None
+    postgres_url: Annotated[SecretStr | None, AfterValidator(_postgres)] = None
     """Database that takes the control store in place of SQLite; a secret."""
     dagster_home: Path | None = None
     """Directory of the `dagster.yaml` in force."""
@@ -161,8 +206,8 @@ class Settings(_Section):
     strategies: tuple[StrategySettings, ...] = ()
     portfolios: tuple[PortfolioSettings, ...] = ()
     log: LogSettings = LogSettings()
-    config_file: Path | None = None
-    origins: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    config_file: Path | None = Field(default=None, exclude=True)
+    origins: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
 
     @property
     def environment_dir(self) -> Path:
@@ -223,13 +268,16 @@ def load_settings(
         overrides: Dotted setting -> value, above everything else (command-line options).
 
     Raises:
-        ConfigError: If a file is missing or malformed, a key is unknown or a value is illegal.
+        SettingsError: If a key is unknown or a value is illegal; it names every such setting.
+        ConfigError: If the file is missing or is no YAML.
     """
     environ = os.environ if environ is None else environ
     named = config_file or environ.get(CONFIG_VARIABLE)
     path = Path(named) if named else None
-    values: dict[str, Any] = _read_yaml(path) if path else {}
+    origin = "" if config_file else f" (named by {CONFIG_VARIABLE})"
+    values = _without_empty_headings(read_mapping(path, origin=origin)) if path else {}
     origins = dict.fromkeys(_leaves(values), f"file {path}")
+    _refuse_what_has_no_keys(values, origins)
     for variable, key in ENVIRONMENT.items():
         text = environ.get(variable)
         if text:
@@ -239,6 +287,48 @@ def load_settings(
         _set(values, key, value)
         origins[key] = "command line"
     return _checked(values, path=path, origins=origins)
+
+
+def contradictions(settings: Settings) -> tuple[SettingProblem, ...]:
+    """Return the settings that contradict the mode; a gateway must not be asked with them.
+
+    In paper mode the ports of live accounts are refused; in simulated mode every host but this
+    machine is. Commands that only look at rows do not mind.
+    """
+    ibkr, mode = settings.ibkr, settings.mode
+    if mode is Environment.PAPER and ibkr.effective_port in LIVE_PORTS:
+        found = f"was {ibkr.effective_port}, where live accounts are served, and the mode is paper"
+        expected = (
+            f"the paper port ({TWS_PAPER} TWS, {GATEWAY_PAPER} Gateway), or "
+            f"IBKR_PIPELINE_MODE=live to read live accounts"
+        )
+        return (_contradiction("ibkr.port", found, expected, settings),)
+    if mode is Environment.SIMULATED and not is_loopback(ibkr.host):
+        found = f"was {ibkr.host!r}, and the mode is simulated, which only talks to this machine"
+        expected = "127.0.0.1, or another mode in IBKR_PIPELINE_MODE"
+        return (_contradiction("ibkr.host", found, expected, settings),)
+    return ()
+
+
+def require_no_contradictions(settings: Settings) -> None:
+    """Raise if a setting contradicts the mode.
+
+    Raises:
+        SettingsError: If one does.
+    """
+    found = contradictions(settings)
+    if found:
+        raise SettingsError(found)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address can only be this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def child_environment(settings: Settings, *, dagster_home: Path) -> dict[str, str]:
@@ -277,54 +367,80 @@ def _as_text(value: object) -> str:
 
 
 def _checked(values: dict[str, Any], *, path: Path | None, origins: dict[str, str]) -> Settings:
-    if "origins" in values or "config_file" in values:
-        raise ConfigError("`origins` and `config_file` are no settings; remove them from the file.")
+    own = [name for name in ("config_file", "origins") if name in values]
+    if own:
+        known = f"one of {', '.join(keys_of(Settings))}"
+        raise SettingsError(
+            [
+                SettingProblem(
+                    key=name, found="is no setting", origin=f"file {path}", expected=known
+                )
+                for name in own
+            ]
+        )
     try:
         return Settings.model_validate({**values, "config_file": path, "origins": origins})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        raise ConfigError(
-            f"The settings cannot be used: {problems}. Where each value came from: "
-            f"`ibkr-pipeline doctor`."
-        ) from None
+        problems = problems_of(error, Settings, origins=origins, secrets=_secrets(values, Settings))
+    raise SettingsError(problems)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _contradiction(key: str, found: str, expected: str, settings: Settings) -> SettingProblem:
+    origin = origin_of(tuple(key.split(".")), settings.origins)
+    return SettingProblem(key=key, found=found, origin=origin, expected=expected)
+
+
+def _without_empty_headings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out headings with nothing below them, as when every line is commented out."""
+    kinds = keys_of(Settings)
+    headings = {name for name, kind in kinds.items() if model_of(kind) or name in _LISTS}
+    return {
+        key: value
+        for key, value in values.items()
+        if key not in headings or (value is not None and value != {})
+    }
+
+
+def _refuse_what_has_no_keys(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Raise if a section of the file is a value: nothing could be merged into it."""
+    flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    sections = [key for key, kind in keys_of(Settings).items() if model_of(kind) and key in flat]
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"Configuration file {path} does not exist; create it or unset it."
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"Configuration file {path} cannot be read as YAML: {error}") from error
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise ConfigError(
-            f"Configuration file {path} held a {type(loaded).__name__}; expected keys."
-        )
-    return loaded
+        Settings.model_validate({key: flat[key] for key in sections})
+    except ValidationError as error:
+        problems = problems_of(error, Settings, origins=origins, secrets=())
+    else:
+        return
+    raise SettingsError(problems)
+
+
+def _secrets(values: object, kind: object) -> tuple[str, ...]:
+    """Return every secret among the values, and the password of one that is an address."""
+    model = model_of(kind)
+    if model is not None and isinstance(values, Mapping):
+        keys = keys_of(model)
+        below = (_secrets(values[name], keys[name]) for name in keys if name in values)
+        return tuple(itertools.chain.from_iterable(below))
+    if not is_secret(kind) or not values:
+        return ()
+    text = str(values)
+    password = re.search(r":([^:@/]+)@", text)
+    return (text, password[1]) if password else (text,)
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     found: list[str] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
-        found += _leaves(value, f"{name}.") if isinstance(value, Mapping) else [name]
+        is_nested = isinstance(value, Mapping) and value
+        found += _leaves(value, f"{name}.") if is_nested else [name]
     return found
 
 
 def _set(values: dict[str, Any], dotted: str, value: object) -> None:
     *parents, last = dotted.split(".")
     for parent in parents:
-        inner = values.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"Setting {parent} was {inner!r}; expected keys below it.")
-        values = inner
+        values = values.setdefault(parent, {})
     values[last] = value
 
 

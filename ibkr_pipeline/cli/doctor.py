@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from ibkr_pipeline.cli.invocation import ConfigOption, JsonOption, begin
 from ibkr_pipeline.cli.output import write_document, write_line, write_table
 from ibkr_pipeline.cli.progress import progress
+from ibkr_pipeline.primitives.errors import ConfigError
 
 if TYPE_CHECKING:
     from ibkr_pipeline.pipelines.doctor import Examination
@@ -24,22 +26,30 @@ def doctor(
 ) -> None:
     """Look at settings, data directory and gateway; say in plain words what to mend.
 
-    Ends with 0 when nothing failed, 1 when something did.
+    Ends with 0 when nothing failed, 1 when something did, 2 when the settings cannot be used.
     """
-    settings = begin(context, config, as_json=as_json)
-    from ibkr_pipeline.pipelines.doctor import examine
-
-    with progress("looking at the installation") as tell:
-        examination = examine(settings, on_progress=tell)
+    examination = _examination(context, config, as_json=as_json)
     if as_json:
         write_document(examination.to_document())
     else:
         _write(examination)
-    raise typer.Exit(0 if examination.is_well else 1)
+    raise typer.Exit(examination.exit_code)
+
+
+def _examination(context: typer.Context, config: Path | None, *, as_json: bool) -> Examination:
+    from ibkr_pipeline.pipelines.doctor import examine, examine_unusable
+
+    try:
+        settings = begin(context, config, as_json=as_json)
+    except ConfigError as error:
+        return examine_unusable(error)
+    with progress("looking at the installation") as tell:
+        return examine(settings, on_progress=tell)
 
 
 def _write(examination: Examination) -> None:
-    write_table("settings", ("setting", "value", "from"), examination.settings)
+    if examination.settings:
+        write_table("settings", ("setting", "value", "from"), examination.settings)
     for finding in examination.findings:
         level = finding.level.value
         write_line(f"{level:<5}{finding.check}: {finding.found}", style=_STYLES[level])

@@ -27,6 +27,8 @@ BUSY_TIMEOUT_SECONDS = 30
 #: Between two tries to switch to the write-ahead log.
 _WAL_RETRY_SECONDS = 0.01
 _IMMEDIATE = "begin_immediate"
+#: Options of an address that are secrets.
+_SECRET_OPTIONS = ("password", "sslpassword")
 _POSTGRES_DRIVERS = ("psycopg2", "psycopg")
 
 
@@ -35,14 +37,16 @@ class Database:
 
     def __init__(self, url: str | Path) -> None:
         parsed = _parsed(url)
-        self.label = parsed.render_as_string(hide_password=True)
+        self.label = parsed.difference_update_query(_SECRET_OPTIONS).render_as_string(
+            hide_password=True
+        )
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _prepare_file(parsed)
             self._engine = _sqlite_engine(parsed, synchronous="FULL")
             self._quick_engine = _sqlite_engine(parsed, synchronous="NORMAL")
         else:
-            self._engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+            self._engine = _postgres_engine(parsed)
             self._quick_engine = self._engine
 
     def __repr__(self) -> str:
@@ -135,8 +139,9 @@ def _parsed(url: str | Path) -> URL:
             "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of the "
             "password percent-encoded."
         ) from None
-    if parsed.password:
-        register_secret(str(parsed.password))
+    for secret in (parsed.password, *(parsed.query.get(name) for name in _SECRET_OPTIONS)):
+        if secret:
+            register_secret(str(secret))
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database:
         return parsed
@@ -168,6 +173,16 @@ def _prepare_file(url: URL) -> None:
         raise ConfigError(
             f"The control store {path} cannot be opened: {error.strerror or error}. Check the "
             "data directory (IBKR_PIPELINE_DATA) and its permissions."
+        ) from error
+
+
+def _postgres_engine(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    except (ArgumentError, ImportError) as error:
+        raise ConfigError(
+            f"The control store's URL names the driver {url.drivername!r}, which is not "
+            f"installed; expected postgresql+psycopg2:// or postgresql+psycopg://."
         ) from error
 
 

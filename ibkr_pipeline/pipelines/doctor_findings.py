@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ibkr_pipeline.primitives.setting_problems import SettingProblem
+
 
 class Level(StrEnum):
     """How bad it is."""
@@ -45,3 +47,8 @@ def warn(check: str, found: str, *, expected: str, mend: str) -> DoctorFinding:
 def fail(check: str, found: str, *, expected: str, mend: str) -> DoctorFinding:
     """Return a finding of something that does not work."""
     return DoctorFinding(check=check, level=Level.FAIL, found=found, expected=expected, mend=mend)
+
+
+def problem_finding(check: str, problem: SettingProblem) -> DoctorFinding:
+    """Return a setting that cannot be used as a finding."""
+    return fail(check, problem.statement, expected=problem.expected, mend=problem.mend)

@@ -21,12 +21,18 @@ from ibkr_pipeline.brokers.read import Read
 from ibkr_pipeline.brokers.registry import get_broker_client
 from ibkr_pipeline.models.requests import BrokerNotice
 from ibkr_pipeline.pipelines.account_choice import kind_of
-from ibkr_pipeline.pipelines.doctor_findings import DoctorFinding, fail, ok, warn
+from ibkr_pipeline.pipelines.doctor_findings import (
+    DoctorFinding,
+    fail,
+    ok,
+    problem_finding,
+    warn,
+)
 from ibkr_pipeline.pipelines.workspace import BrokerFactory
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.enums import LoadStatus
 from ibkr_pipeline.primitives.errors import BrokerError, ConfigError
-from ibkr_pipeline.settings import Settings
+from ibkr_pipeline.settings import Settings, contradictions
 
 #: The longest the doctor waits for any answer, seconds.
 PATIENCE_SECONDS = 10.0
@@ -78,6 +84,9 @@ def examine_gateway(
         clock: For the instants of the proof, which is thrown away.
         broker_factory: Builds the broker client; the registry, with short timeouts, by default.
     """
+    wrong = contradictions(settings)
+    if wrong:
+        return tuple(problem_finding(item.key.rpartition(".")[2], item) for item in wrong)
     try:
         client = broker_factory() if broker_factory else _impatient_client(settings, clock)
         with client as broker:
@@ -85,10 +94,10 @@ def examine_gateway(
     except ConfigError as error:
         return (
             fail(
-                "port",
+                "connection settings",
                 str(error),
-                expected="a port that fits the mode",
-                mend="set IBKR_PORT, or IBKR_PIPELINE_MODE=live to read a live account",
+                expected="settings a connection can be made with",
+                mend="correct the setting the message names",
             ),
         )
     except BrokerError as error:

@@ -20,6 +20,7 @@ from ibkr_pipeline.pipelines.data_directory import stamped_environment
 from ibkr_pipeline.pipelines.doctor_findings import DoctorFinding, fail, ok, warn
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.locks import holder_of
+from ibkr_pipeline.primitives.setting_problems import origin_of
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse.connection import LOCK_NAME
 from ibkr_pipeline.warehouse.read_copy import FILE_NAME as READ_COPY_NAME
@@ -167,8 +168,8 @@ def _lock(directory: Path) -> Iterator[DoctorFinding]:
 def _warehouse(settings: Settings, now: datetime) -> Iterator[DoctorFinding]:
     copy = settings.environment_dir / READ_COPY_NAME
     if not settings.warehouse_path.exists():
-        yield ok("warehouse", f"{settings.warehouse_path} (made by the first run)")
-    elif not copy.exists():
+        return
+    if not copy.exists():
         yield warn(
             "warehouse",
             f"{settings.warehouse_path} has no read copy",
@@ -201,8 +202,7 @@ def _nearest(path: Path) -> Path:
 
 
 def _origin(settings: Settings, name: str) -> str:
-    known = settings.origins
-    return known.get(name) or known.get(name.partition(".")[0]) or "default"
+    return origin_of(tuple(name.split(".")), settings.origins)
 
 
 def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:

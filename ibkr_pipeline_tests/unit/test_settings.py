@@ -144,8 +144,8 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("[1, 2]", "held a list"),
         ("a: [", "cannot be read as YAML"),
         ("x: !!python/object/apply:os.system ['true']", "cannot be read as YAML"),
-        ("origins: {}", "no settings"),
-        ("config_file: x", "no settings"),
+        ("origins: {}", "origins is no setting"),
+        ("config_file: x", "config_file is no setting"),
     ],
 )
 def test_a_file_that_cannot_be_used_names_its_flaw(tmp_path: Path, text: str, flaw: str) -> None:
@@ -159,7 +159,7 @@ def test_a_section_that_is_no_section_is_named(tmp_path: Path) -> None:
     """The environment cannot be merged into a number."""
     path = write(tmp_path, "ibkr: 7\n")
 
-    with pytest.raises(ConfigError, match="ibkr was 7"):
+    with pytest.raises(ConfigError, match=r"ibkr was 7 .*config\.yaml.*keys below it"):
         load_settings(path, environ={"IBKR_PORT": "1"})
 
 

@@ -6,14 +6,19 @@ sent. What must not: the connection itself (`transport/`).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ibkr_pipeline.primitives.enums import Environment
 from ibkr_pipeline.primitives.errors import ConfigError
-from ibkr_pipeline.settings import LIVE_PORTS, TWS_PAPER, Settings
+from ibkr_pipeline.settings import (
+    LIVE_PORTS,
+    TWS_PAPER,
+    Settings,
+    is_loopback,
+    require_no_contradictions,
+)
 
 #: reqPositions and reqAccountUpdates serve at most this many accounts.
 MAX_SYNCED_ACCOUNTS = 50
@@ -84,8 +89,9 @@ class IBKRConnectionConfig:
         """Return the configuration the settings ask for.
 
         Raises:
-            ConfigError: If the settings contradict the mode.
+            SettingsError: If the settings contradict the mode.
         """
+        require_no_contradictions(settings)
         ibkr = settings.ibkr
         return cls(
             host=ibkr.host,
@@ -107,16 +113,6 @@ class IBKRConnectionConfig:
     def address(self) -> str:
         """`host:port`, for messages and budget buckets."""
         return f"{self.host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address can only be this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _require_zone(name: str) -> None:

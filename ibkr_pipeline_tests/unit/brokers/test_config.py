@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig, is_loopback
+from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
 from ibkr_pipeline.primitives.enums import Environment
 from ibkr_pipeline.primitives.errors import ConfigError
-from ibkr_pipeline.settings import load_settings
+from ibkr_pipeline.settings import is_loopback, load_settings
 
 
 def test_the_settings_become_a_configuration() -> None:

@@ -224,8 +224,8 @@ def test_a_driver_that_was_named_is_kept() -> None:
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Postgres is an extra."""
+    """The driver comes with dagster-postgres; an installation may have left it out."""
     monkeypatch.setattr(database, "_POSTGRES_DRIVERS", ("no_such_driver",))
 
-    with pytest.raises(ConfigError, match=r"pip install 'ibkr-pipeline\[postgres\]'"):
+    with pytest.raises(ConfigError, match="pip install psycopg2-binary"):
         Database("postgresql://u@h/d")

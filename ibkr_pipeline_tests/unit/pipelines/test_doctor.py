@@ -202,13 +202,16 @@ def test_a_disk_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_setting_is_told_with_its_origin_and_secrets_are_hidden(tmp_path: Path) -> None:
     """Environment beats file beats default; which one it was is the question people have."""
     file = tmp_path / "config.yaml"
-    file.write_text("ibkr:\n  port: 4002\n  client_id: 7\n")
+    file.write_text(
+        "ibkr:\n  port: 4002\n  client_id: 7\n  timezone_aliases: {CST: America/Chicago}\n"
+    )
     settings = load_settings(file, environ={"IBKR_PORT": "7497", "IBKR_FLEX_TOKEN": "not-a-token"})
     told = {name: (value, origin) for name, value, origin in settings_with_origins(settings)}
 
     assert ("7497", "environment IBKR_PORT") == told["ibkr.port"]
     assert ("7", f"file {file}") == told["ibkr.client_id"]
     assert ("127.0.0.1", "default") == told["ibkr.host"]
+    assert f"file {file}" == told["ibkr.timezone_aliases"][1]
     assert ("set, hidden", "environment IBKR_FLEX_TOKEN") == told["ibkr.flex_token"]
     assert Level.OK in levels(examine_installation(settings), "configuration")
 
@@ -227,7 +230,7 @@ def test_strategies_are_located_without_importing_them(tmp_path: Path) -> None:
         "mine.torn.Torn": Level.FAIL,
         "elsewhere.Value": Level.FAIL,
     }
-    strategies = [{"name": path, "class_path": path} for path in paths]
+    strategies: list[dict[str, object]] = [{"name": path, "class_path": path} for path in paths]
     strategies.append({"name": "off", "class_path": "elsewhere.Value", "enabled": False})
     settings = make_settings(tmp_path, strategies=strategies)
 
