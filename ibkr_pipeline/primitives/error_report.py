@@ -7,6 +7,7 @@ printing. Secrets never pass; account codes do, because the user owns the termin
 from __future__ import annotations
 
 import errno
+import sqlite3
 from dataclasses import dataclass
 
 from ibkr_pipeline.primitives.errors import PipelineError, Retryable
@@ -59,6 +60,16 @@ def report_error(error: BaseException) -> ErrorReport:
         )
     if isinstance(error, OSError):
         return _system(error)
+    if (database := _database_without_room(error)) is not None:
+        return ErrorReport(
+            exit_code=EXIT_FAILED,
+            message=scrub(f"A database of the data directory could not be written: {database}."),
+            hint="The disk is full or failing. Free some space where the data directory and the "
+            "run history are (`ibkr-pipeline doctor` shows both), then run again; what was "
+            "committed before is intact.",
+            retryable=False,
+            expected=True,
+        )
     return ErrorReport(
         exit_code=EXIT_FAILED,
         message=scrub(f"Unexpected {type(error).__name__}: {error}"),
@@ -79,3 +90,15 @@ def _system(error: OSError) -> ErrorReport:
         retryable=False,
         expected=full,
     )
+
+
+def _database_without_room(error: BaseException) -> str | None:
+    """Return what SQLite said, here or in what led here, if it found no room or a bad disk."""
+    link: BaseException | None = error
+    while link is not None:
+        for told in (link, getattr(link, "orig", None)):
+            text = str(told)
+            if isinstance(told, sqlite3.Error) and ("is full" in text or "disk I/O" in text):
+                return text
+        link = link.__cause__ or link.__context__
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -63,3 +64,17 @@ def test_no_secret_is_told(error: BaseException) -> None:
     register_secret("hunter22")
 
     assert "hunter22" not in report_error(error).message
+
+
+@pytest.mark.parametrize("text", ["database or disk is full", "disk I/O error"])
+def test_a_database_without_room_is_told_plainly_however_deep_it_lies(text: str) -> None:
+    """A full disk reaches us through libraries that wrap it; it is no mistake in the program."""
+    error = RuntimeError("[SQL: INSERT INTO runs …]")
+    error.__cause__ = sqlite3.OperationalError(text)
+
+    told = report_error(error)
+
+    assert (1, True) == (told.exit_code, told.expected)
+    assert text in told.message
+    assert "SQL" not in told.message
+    assert "Free some space" in told.hint
