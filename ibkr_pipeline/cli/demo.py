@@ -15,20 +15,25 @@ import typer
 from ibkr_pipeline.cli.invocation import ConfigOption, JsonOption, begin
 from ibkr_pipeline.cli.output import write_document, write_line, write_table
 from ibkr_pipeline.cli.progress import progress
-from ibkr_pipeline.cli.sync import exit_code_of, run, tell_failures
+from ibkr_pipeline.cli.sync import exit_code_of, facts_of, run, tell_failures
 from ibkr_pipeline.primitives.enums import Dataset, Environment
 from ibkr_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ibkr_pipeline.defs.launch import LaunchResult
-    from ibkr_pipeline.pipelines.summary import DatasetSummary
+    from ibkr_pipeline.pipelines.summary import DatasetSummary, RunFacts
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("account_id", "base_currency", "net_liquidation_value", "total_cash"),
-    "positions": ("account_id", "symbol", "security_type", "quantity", "market_value", "currency"),
-    "orders": ("account_id", "symbol", "side", "order_type", "total_quantity", "status"),
+    "positions": (
+        "account_id", "local_symbol", "security_type", "quantity", "market_value", "currency",
+    ),
+    "orders": (
+        "account_id", "local_symbol", "side", "order_type", "total_quantity", "filled_quantity",
+        "limit_price", "status",
+    ),
     "executions": (
-        "account_id", "symbol", "side", "fill_quantity", "price", "commission",
+        "account_id", "local_symbol", "side", "fill_quantity", "price", "commission",
         "commission_currency", "commission_status",
     ),
 }  # fmt: skip
@@ -60,14 +65,15 @@ def demo(
         )
         had_rows = settings.warehouse_path.exists()
         result = run(settings, tuple(Dataset), ())
-    summaries = summarize_run(settings, result.run_id, tuple(Dataset))
+    facts = facts_of(settings, result)
+    summaries = summarize_run(settings, facts, tuple(Dataset))
     if as_json:
-        write_document(to_document(summaries, is_all=True))
+        write_document(to_document(summaries, facts, is_all=True))
     else:
         write_summary(settings, summaries, run_id=result.run_id, is_well=result.success)
         _write_rows(settings)
         _write_checks(result)
-        _write_changes(summaries, had_rows=had_rows)
+        _write_changes(settings, facts, summaries, had_rows=had_rows)
         _write_next_steps(settings)
     tell_failures(result)
     raise typer.Exit(exit_code_of(result, summaries))
@@ -85,11 +91,12 @@ def overrides_for(host: str, port: int) -> dict[str, Any]:
 
 def _write_rows(settings: Settings) -> None:
     from ibkr_pipeline.pipelines.reading import read_copy_path, show
+    from ibkr_pipeline.pipelines.reading_notes import with_local_symbol
 
     if not read_copy_path(settings.environment_dir).exists():
         return
     for table, names in COLUMNS.items():
-        frame = show(settings, table)
+        frame = with_local_symbol(settings, show(settings, table))
         hidden = f", {MOST_ROWS} shown" if frame.height > MOST_ROWS else ""
         write_table(
             f"{table}: {frame.height} rows{hidden}",
@@ -105,20 +112,31 @@ def _write_checks(result: LaunchResult) -> None:
         write_line(f"  {check.asset} {check.name} ({check.severity}): {check.description}")
 
 
-def _write_changes(summaries: Sequence[DatasetSummary], *, had_rows: bool) -> None:
+def _write_changes(
+    settings: Settings, run: RunFacts, summaries: Sequence[DatasetSummary], *, had_rows: bool
+) -> None:
     """Say what a second run is for: nothing is counted twice, nothing changes by itself."""
     by_dataset = {summary.dataset: summary.subjects for summary in summaries}
     n_fills = sum(item.n_new for item in by_dataset.get(Dataset.EXECUTIONS, ()))
     n_moved = sum(
         item.n_new + item.n_changed + item.n_gone for item in by_dataset.get(Dataset.POSITIONS, ())
     )
+    fills = f"{n_fills} new executions{_corrections(settings, run) if n_fills else ''}"
     if not had_rows:
-        write_line(
-            f"{n_fills} new executions, corrections included. Run the demo again: it will find 0."
-        )
+        write_line(f"{fills}. Run the demo again: it will find 0.")
         return
     positions = "equal to those of the last run" if n_moved == 0 else f"{n_moved} changed"
-    write_line(f"{n_fills} new executions; current positions: {positions}.")
+    write_line(f"{fills}; current positions: {positions}.")
+
+
+def _corrections(settings: Settings, run: RunFacts) -> str:
+    """Return how many of the new executions replace one that is there: the table has fewer rows."""
+    from ibkr_pipeline.pipelines.reading_notes import n_corrections
+
+    count = n_corrections(settings, run.run_id)
+    if count == 0:
+        return ""
+    return f", {count} of them {'a correction' if count == 1 else 'corrections'} of an earlier one"
 
 
 def _write_next_steps(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from ibkr_pipeline.pipelines.data_directory import prepare_directory
+from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.logs import configure_logging, register_secret
-from ibkr_pipeline.settings import Settings, load_settings
+from ibkr_pipeline.settings import Settings, load_settings, require_no_contradictions
 
 LOG_FILE = Path("logs") / "ibkr-pipeline.log"
 
@@ -56,6 +57,7 @@ def begin(
     as_json: bool = False,
     overrides: Mapping[str, Any] | None = None,
     log_to_file: bool = False,
+    accounts: Sequence[str] | None = None,
 ) -> Settings:
     """Return the settings of this invocation, with logs going where they say.
 
@@ -64,20 +66,24 @@ def begin(
         config: `--config` of the command itself; wins over the one before it.
         as_json: Whether stdout is to hold one JSON document.
         overrides: Settings above everything else.
-        log_to_file: Whether to log into the data directory too, which makes it. A command that
-            only looks leaves it alone.
+        log_to_file: Whether to log into the data directory too, which makes it: a command that
+            reads the gateway does. A command that only looks leaves it alone.
+        accounts: Account codes that were named.
 
     Raises:
-        ConfigError: If the settings cannot be used, or the data directory is one of another
+        ConfigError: If the settings cannot be used, contradict the mode of a command that reads
+            the gateway, an account code is empty, or the data directory is one of another
             environment.
     """
     invocation = context.ensure_object(Invocation)
     invocation.wants_json = as_json
+    _refuse_empty(accounts or ())
     settings = load_settings(config or invocation.config_file, overrides=overrides)
     for secret in (settings.postgres_url, settings.ibkr.flex_token):
         if secret is not None:
             register_secret(secret.get_secret_value())
     if log_to_file:
+        require_no_contradictions(settings)
         prepare_directory(settings)
     is_kept = log_to_file and settings.log.file
     configure_logging(
@@ -88,6 +94,15 @@ def begin(
     if not invocation.is_verbose:
         _quiet_stderr()
     return settings
+
+
+def _refuse_empty(accounts: Sequence[str]) -> None:
+    """Raise where an account code is empty, as an unset variable of a shell makes it."""
+    if any(not code.strip() for code in accounts):
+        raise ConfigError(
+            "--account was empty; expected an account code such as DU0000001. Leave the option "
+            "out to read every account that is allowed."
+        )
 
 
 def _quiet_stderr() -> None:

@@ -69,6 +69,11 @@ def stdout() -> Console:
     return Console(width=PLAIN_WIDTH, file=sys.stdout)
 
 
+def sentence(text: str) -> str:
+    """Return a text with the full stop it may lack, and never two."""
+    return text if text.rstrip().endswith((".", "!", "?")) else f"{text.rstrip()}."
+
+
 def cell_text(value: object) -> str:
     """Return a value as a person reads it; unknown is empty."""
     if value is None:

@@ -23,21 +23,36 @@ COLUMNS = {
         "buying_power", "initial_margin", "maintenance_margin", "cushion",
     ),
     "positions": (
-        "account_id", "symbol", "security_type", "con_id", "quantity", "avg_price",
-        "market_price", "market_value", "currency", "as_of",
+        "account_id", "symbol", "local_symbol", "security_type", "con_id", "quantity",
+        "avg_price", "market_price", "market_value", "currency", "as_of",
     ),
     "orders": (
-        "account_id", "symbol", "side", "order_type", "total_quantity", "filled_quantity",
-        "limit_price", "status", "time_in_force", "perm_id", "available_at",
+        "account_id", "local_symbol", "side", "order_type", "total_quantity",
+        "filled_quantity", "remaining_quantity", "limit_price", "stop_price", "status",
+        "time_in_force", "perm_id",
     ),
     "executions": (
-        "account_id", "symbol", "side", "fill_quantity", "price", "currency", "event_ts",
+        "account_id", "local_symbol", "side", "fill_quantity", "price", "currency", "event_ts",
         "commission", "commission_status", "exec_id",
     ),
     "loads": (
         "account_id", "dataset", "status", "started_at", "n_messages", "n_read", "n_new",
         "n_changed", "n_unchanged", "n_gone", "reason",
     ),
+    "account_ledger": (
+        "account_id", "currency", "cash_balance", "stock_market_value", "option_market_value",
+        "net_liquidation_by_currency", "exchange_rate", "realized_pnl", "unrealized_pnl", "as_of",
+    ),
+    "snapshots": ("account_id", "dataset", "as_of", "session_date", "n_rows", "load_id"),
+    "instruments": (
+        "symbol", "security_type", "currency", "expiry", "strike", "right", "multiplier",
+        "version", "available_at",
+    ),
+    "contracts": (
+        "con_id", "symbol", "local_symbol", "security_type", "currency", "primary_exchange",
+        "expiry", "strike", "right", "multiplier", "version",
+    ),
+    "portfolios": ("portfolio_id", "portfolio_name", "account_id", "version", "recorded_at"),
 }  # fmt: skip
 #: Rows a person sees unless asked for more.
 MOST_ROWS = 50
@@ -88,21 +103,21 @@ def show(  # noqa: PLR0913  # one argument per option
     config: ConfigOption = None,
 ) -> None:
     """Show the current rows of a table from the published read copy; never blocks a run."""
-    settings = begin(context, config, as_json=as_json)
+    settings = begin(context, config, as_json=as_json, accounts=account)
     if sum((as_json, as_csv, parquet is not None)) > 1:
         raise ConfigError(
             "Several formats were asked for; expected one of --json, --csv, --parquet."
         )
-    from ibkr_pipeline.pipelines import reading
+    from ibkr_pipeline.pipelines import reading, reading_notes
     from ibkr_pipeline.pipelines.data_directory import with_stamped_mode
 
-    frame = reading.show(
-        with_stamped_mode(settings),
-        table.value,
-        at=None if as_of is None else reading.parse_instant(as_of),
-        basis=basis.value,
-        accounts=account,
-    )
+    settings = with_stamped_mode(settings)
+    at = None if as_of is None else reading.parse_instant(as_of)
+    frame = reading.show(settings, table.value, at=at, basis=basis.value, accounts=account)
+    for name in reading_notes.unread(
+        settings, table.value, at=at, basis=basis.value, accounts=account
+    ):
+        typer.echo(_note(table.value, name, as_of), err=True)
     if as_json:
         write_rows(frame.iter_rows(named=True))
     elif as_csv:
@@ -111,7 +126,16 @@ def show(  # noqa: PLR0913  # one argument per option
         frame.write_parquet(parquet)
         typer.echo(f"{frame.height} rows written to {parquet}", err=True)
     else:
-        _write_for_people(table.value, frame, limit)
+        named = reading_notes.with_local_symbol(settings, frame)
+        _write_for_people(table.value, named, limit)
+
+
+def _note(table: str, account: str, as_of: str | None) -> str:
+    by_then = "" if as_of is None else f" by {as_of}"
+    return (
+        f"note: {table} of {account} had not been read{by_then}: no rows does not mean that there "
+        f"were none."
+    )
 
 
 def _write_for_people(table: str, frame: pl.DataFrame, limit: int) -> None:

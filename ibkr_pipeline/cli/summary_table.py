@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ibkr_pipeline.cli.output import write_line, write_table
-from ibkr_pipeline.pipelines.account_choice import kind_of
+from ibkr_pipeline.cli.output import cell_text, sentence, write_line, write_table
+from ibkr_pipeline.pipelines.account_choice import kind_in, name_of
 from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary
-from ibkr_pipeline.primitives.enums import LoadStatus
+from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
 from ibkr_pipeline.settings import Settings
 
 HEADERS = ("account", "kind", "verdict", "read", "new", "changed", "unchanged", "gone")
 #: Accounts shown one by one; beyond, the well ones are counted.
 MOST_ACCOUNTS = 40
+#: Accounts named in front of a reason they share.
+MOST_NAMED = 5
 
 
 def write_summary(
@@ -29,21 +31,49 @@ def write_summary(
     for summary in summaries:
         _write_dataset(summary)
     for summary in summaries:
-        for subject in summary.subjects:
-            if subject.error is not None:
-                write_line(f"{summary.dataset.value} of {subject.account_id}: {_why(subject)}")
-        if summary.error is not None:
-            write_line(f"{summary.dataset.value}: {summary.error}")
+        _write_reasons(summary)
+    _write_errors(summaries)
     left_out = {item: why for summary in summaries for item, why in summary.left_out.items()}
     for account, why in left_out.items():
-        write_line(f"left out: {account} ({kind_of(account)}): {why}")
+        write_line(f"left out: {account} ({kind_in(account, settings.mode)}): {why}")
     is_well = is_well and not any(summary.is_failed for summary in summaries)
     write_line(
-        f"{settings.mode.value.upper()} run {run_id[:8]}: "
-        + ("complete." if is_well else "FAILED; the accounts shown as complete are in."),
+        f"{settings.mode.value.upper()} run {run_id[:8]}: {_verdict(summaries, is_well=is_well)}",
         style="green" if is_well else "red",
     )
     write_line(f"Warehouse: {settings.warehouse_path}")
+
+
+def _write_reasons(summary: DatasetSummary) -> None:
+    """Write why accounts are not complete; one line for all that share a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for subject in summary.subjects:
+        if subject.error is not None:
+            by_reason.setdefault(_why(summary, subject), []).append(name_of(subject.account_id))
+    for reason, accounts in by_reason.items():
+        n_hidden = len(accounts) - MOST_NAMED
+        hidden = f" and {n_hidden} more" if n_hidden > 0 else ""
+        named = ", ".join(accounts[:MOST_NAMED]) + hidden
+        write_line(f"{summary.dataset.value} of {named}: {reason}")
+
+
+def _write_errors(summaries: Sequence[DatasetSummary]) -> None:
+    """Write each reason once, with the datasets it was the reason of."""
+    by_error: dict[str, list[str]] = {}
+    for summary in summaries:
+        if summary.error is not None:
+            by_error.setdefault(summary.error, []).append(summary.dataset.value)
+    for error, datasets in by_error.items():
+        write_line(f"{', '.join(datasets)}: {sentence(error)}")
+
+
+def _verdict(summaries: Sequence[DatasetSummary], *, is_well: bool) -> str:
+    if is_well:
+        return "complete."
+    subjects = [subject for summary in summaries for subject in summary.subjects]
+    if any(subject.status is LoadStatus.COMPLETE for subject in subjects):
+        return "FAILED; the accounts shown as complete are in."
+    return "FAILED; nothing new is in."
 
 
 def _write_dataset(summary: DatasetSummary) -> None:
@@ -73,10 +103,16 @@ def _row(subject: SubjectSummary) -> tuple[object, ...]:
     )
     if subject.status is not LoadStatus.COMPLETE:
         counts = (None,) * len(counts)
-    return (subject.account_id, kind_of(subject.account_id), subject.status.value, *counts)
+    return (name_of(subject.account_id), subject.kind, subject.status.value, *counts)
 
 
-def _why(subject: SubjectSummary) -> str:
+def _why(summary: DatasetSummary, subject: SubjectSummary) -> str:
+    reason = sentence(subject.error or "no reason was given")
     if subject.status is LoadStatus.UNSUPPORTED:
-        return f"not supported by this gateway: {subject.error}"
-    return f"failed: {subject.error}. Its last complete snapshot stays current."
+        return f"not supported by this gateway: {reason}"
+    if subject.kept_as_of is None:
+        return f"failed: {reason}"
+    kept = f"of {cell_text(subject.kept_as_of)} stays current"
+    if summary.dataset in (Dataset.ACCOUNTS, Dataset.POSITIONS):
+        return f"failed: {reason} Its last complete snapshot {kept}."
+    return f"failed: {reason} What is known from its last complete read {kept}."

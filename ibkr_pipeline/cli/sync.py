@@ -17,7 +17,7 @@ from ibkr_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from ibkr_pipeline.defs.launch import LaunchResult
-    from ibkr_pipeline.pipelines.summary import DatasetSummary
+    from ibkr_pipeline.pipelines.summary import DatasetSummary, RunFacts
 
 #: Failures of this check are told account by account in the summary.
 ACCOUNT_CHECK = "every_account_current"
@@ -46,16 +46,17 @@ def sync(
     Ends with 0 when every account is complete, 1 when one failed (the others are in), 75 when
     another run holds the warehouse.
     """
-    settings = begin(context, config, as_json=as_json, log_to_file=True)
+    settings = begin(context, config, as_json=as_json, log_to_file=True, accounts=account)
     from ibkr_pipeline.cli.summary_table import write_summary
     from ibkr_pipeline.pipelines.summary import summarize_run, to_document
 
     is_all = dataset is SyncDataset.ALL
     datasets = tuple(Dataset) if is_all else (Dataset(dataset.value),)
     result = run(settings, datasets, account or ())
-    summaries = summarize_run(settings, result.run_id, datasets)
+    facts = facts_of(settings, result)
+    summaries = summarize_run(settings, facts, datasets)
     if as_json:
-        write_document(to_document(summaries, is_all=is_all, error=_error_of(result)))
+        write_document(to_document(summaries, facts, is_all=is_all))
     else:
         write_summary(settings, summaries, run_id=result.run_id, is_well=result.success)
     tell_failures(result)
@@ -75,8 +76,20 @@ def run(settings: Settings, datasets: Sequence[Dataset], accounts: Sequence[str]
         return run_sync(settings, datasets, accounts, on_progress=tell)
 
 
+def facts_of(settings: Settings, result: LaunchResult) -> RunFacts:
+    """Return what a summary needs to know of a run beside its requests."""
+    from ibkr_pipeline.pipelines.summary import RunFacts
+
+    return RunFacts(
+        run_id=result.run_id,
+        environment=settings.mode,
+        allowed=settings.ibkr.accounts,
+        error=None if result.success or not result.failures else result.failures[0].message,
+    )
+
+
 def exit_code_of(result: LaunchResult, summaries: Sequence[DatasetSummary]) -> int:
-    """Return 0 all well, 75 busy, 130 interrupted, else 1."""
+    """Return 0 all well, 2 a wrong setting, 75 busy, 130 interrupted, else 1."""
     if result.is_interrupted:
         return EXIT_INTERRUPTED
     if not result.success:
@@ -86,12 +99,13 @@ def exit_code_of(result: LaunchResult, summaries: Sequence[DatasetSummary]) -> i
 
 def tell_failures(result: LaunchResult) -> None:
     """Tell on stderr why a run failed, where it was more than an account that failed."""
-    for failure in result.failures:
-        if failure.is_interrupt:
-            write_error("Interrupted.", "What was complete is kept; run it again for the rest.")
-        elif not failure.message.startswith(ACCOUNT_CHECK):
-            write_error(f"{failure.step}: {failure.message}")
-
-
-def _error_of(result: LaunchResult) -> str | None:
-    return None if result.success or not result.failures else result.failures[0].message
+    if result.is_interrupted:
+        write_error("Interrupted.", "What was complete is kept; run it again for the rest.")
+    told = [
+        failure
+        for failure in result.failures
+        if not failure.is_interrupt and not failure.message.startswith(ACCOUNT_CHECK)
+    ]
+    for message in dict.fromkeys(failure.message for failure in told):
+        steps = ", ".join(failure.step for failure in told if failure.message == message)
+        write_error(f"{steps}: {message}")

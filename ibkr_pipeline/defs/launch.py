@@ -29,7 +29,7 @@ from ibkr_pipeline.pipelines.interruption import interruptible
 from ibkr_pipeline.pipelines.workspace import BrokerFactory
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.enums import Dataset
-from ibkr_pipeline.primitives.errors import BusyError
+from ibkr_pipeline.primitives.errors import BusyError, ConfigError
 from ibkr_pipeline.settings import Settings, child_environment
 
 MODULE = "ibkr_pipeline.definitions"
@@ -70,10 +70,13 @@ class LaunchResult:
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with: 0 all well, 1 something failed, 75 busy."""
+        """What a command ends with: 0 all well, 1 something failed, 2 a wrong setting, 75 busy."""
         if self.success:
             return 0
-        return BusyError.exit_code if self.is_busy else 1
+        if self.is_busy:
+            return BusyError.exit_code
+        is_misconfigured = bool(self.failures) and self.failures[0].is_a(ConfigError)
+        return ConfigError.exit_code if is_misconfigured else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

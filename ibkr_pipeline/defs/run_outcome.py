@@ -74,12 +74,12 @@ def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[CheckOutcome, ...]:
 
 
 def failures_of(events: Sequence[dg.DagsterEvent]) -> tuple[StepFailure, ...]:
-    """Return every failure, first one first; a failed blocking check tells its verdict.
+    """Return every failure once, first one first; a failed blocking check tells its verdict.
 
     What keeps a run from starting at all (the workspace cannot be opened) counts as the failure
     of the run itself, with `run` for a step.
     """
-    return tuple(_failures(events))
+    return tuple(dict.fromkeys(_failures(events)))
 
 
 def own_reason(error: object) -> object:

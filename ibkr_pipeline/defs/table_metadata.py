@@ -100,8 +100,7 @@ def table_metadata(state: TableState, applied: Sequence[AppliedLoad] = ()) -> Me
     if applied:
         metadata["loads applied"] = len(applied)
         metadata["rows new / changed / unchanged / gone"] = " / ".join(
-            str(sum(getattr(load, count) for load in applied))
-            for count in ("n_new", "n_changed", "n_unchanged", "n_gone")
+            str(count) for count in _counts(applied)
         )
     return metadata
 
@@ -146,6 +145,26 @@ def preview_of(frame: pl.DataFrame) -> str:
     ]
     rest = frame.height - PREVIEW_ROWS
     return "\n".join(lines) + (f"\n\nand {rest} more" if rest > 0 else "")
+
+
+def _counts(applied: Sequence[AppliedLoad]) -> tuple[int, int, int, int]:
+    """Return new, changed, unchanged and gone as the summary of a run counts them.
+
+    Where an account was read several times, as executions are around the positions, its rows
+    that did not change are counted once.
+    """
+    by_subject: dict[str, list[AppliedLoad]] = {}
+    for load in applied:
+        by_subject.setdefault(load.load_id.partition(":")[2], []).append(load)
+    n_new, n_changed = sum(load.n_new for load in applied), sum(load.n_changed for load in applied)
+    n_unchanged = sum(
+        max(
+            max(load.n_read for load in loads) - sum(load.n_new + load.n_changed for load in loads),
+            0,
+        )
+        for loads in by_subject.values()
+    )
+    return n_new, n_changed, n_unchanged, sum(load.n_gone for load in applied)
 
 
 def _described(column: Column) -> str:

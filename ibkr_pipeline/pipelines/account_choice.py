@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ibkr_pipeline.models.requests import SubjectOutcome
-from ibkr_pipeline.primitives.enums import LoadStatus
+from ibkr_pipeline.primitives.enums import Environment, LoadStatus
 
 #: Prefixes of IBKR's paper accounts; everything else is live.
 PAPER_PREFIXES = ("DU", "DF", "DI")
@@ -20,9 +20,10 @@ class AccountChoice:
     """The accounts to ask for, and a verdict on each that was named and cannot be asked for.
 
     `readable` is None where nobody named any: the broker then chooses every account it manages,
-    leaving out codes that stand for several accounts together.
+    leaving out codes that stand for several accounts together. `managed` are all it manages.
     """
 
+    managed: tuple[str, ...]
     readable: tuple[str, ...] | None
     refused: tuple[SubjectOutcome, ...] = field(default=())
 
@@ -38,7 +39,7 @@ def choose_accounts(
         allowed: The allow-list; empty means no list.
     """
     if named is None and not allowed:
-        return AccountChoice(readable=None)
+        return AccountChoice(managed=tuple(managed), readable=None)
     wanted = tuple(dict.fromkeys(allowed if named is None else named))
     readable = tuple(
         account for account in wanted if account in managed and (not allowed or account in allowed)
@@ -48,7 +49,7 @@ def choose_accounts(
         for account in wanted
         if account not in readable
     )
-    return AccountChoice(readable=readable, refused=refused)
+    return AccountChoice(managed=tuple(managed), readable=readable, refused=refused)
 
 
 def left_out(
@@ -90,14 +91,35 @@ def kind_of(account_id: str) -> str:
     return "PAPER" if account_id.startswith(PAPER_PREFIXES) else "LIVE"
 
 
+def kind_in(account_id: str, environment: Environment) -> str:
+    """Return `SIMULATED` for every account of the simulated broker, else `PAPER` or `LIVE`."""
+    is_simulated = environment is Environment.SIMULATED
+    return environment.value.upper() if is_simulated else kind_of(account_id)
+
+
+def name_of(account_id: str) -> str:
+    """Return a code as a sentence can hold it: one that is empty or odd in quotes.
+
+    >>> name_of("DU0000001"), name_of("../x"), name_of("")
+    ('DU0000001', "'../x'", "''")
+    """
+    return account_id if account_id.isalnum() else repr(account_id)
+
+
 def _refused(account: str, *, managed: Sequence[str], allowed: Sequence[str]) -> SubjectOutcome:
+    shown = name_of(account)
     if allowed and account not in allowed:
-        reason = (
-            f"account {account} is not on the allow-list ibkr.accounts; add it there to read it"
-        )
+        reason = f"account {shown} is not on the allow-list ibkr.accounts; add it there to read it"
     else:
         reason = (
-            f"account {account} is not among those the gateway manages "
-            f"({', '.join(managed) or 'none'}); check the code, or log in with the user that has it"
+            f"account {shown} is not among those the gateway manages "
+            f"({', '.join(managed) or 'none'}); {_advice(account, managed)}"
         )
     return SubjectOutcome(account_id=account, status=LoadStatus.FAILED, reason=reason)
+
+
+def _advice(account: str, managed: Sequence[str]) -> str:
+    likely = "".join(letter for letter in account if letter.isalnum()).upper()
+    if likely in managed:
+        return f"was {likely} meant?"
+    return "check the code, or log in with the user that has it"

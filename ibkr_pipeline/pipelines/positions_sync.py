@@ -24,6 +24,9 @@ from ibkr_pipeline.primitives.enums import Dataset
 
 #: How far before the opening read the closing one looks back: our clock and the broker's differ.
 OVERLAP = timedelta(minutes=5)
+#: What progress says of the two executions reads.
+OPENING = "before the positions"
+CLOSING = "since then: what traded while positions were read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +56,13 @@ def read_positions_bracketed(
         run_id: The run on whose behalf it is read.
     """
     since = workspace.clock.now() - OVERLAP
-    opening = read_and_land(workspace, Dataset.EXECUTIONS, session, accounts, run_id)
+    opening = read_and_land(
+        workspace, Dataset.EXECUTIONS, session, accounts, run_id, purpose=OPENING
+    )
     positions = read_and_land(workspace, Dataset.POSITIONS, session, accounts, run_id)
-    closing = read_and_land(workspace, Dataset.EXECUTIONS, session, accounts, run_id, since=since)
+    closing = read_and_land(
+        workspace, Dataset.EXECUTIONS, session, accounts, run_id, since=since, purpose=CLOSING
+    )
     return PositionsRead(opening=opening, positions=positions, closing=closing)
 
 

@@ -141,8 +141,8 @@ def parse_instant(text: str) -> datetime:
         ConfigError: If it is neither a date nor an ISO 8601 instant.
     """
     try:
-        if len(text) == len("2026-11-18"):
-            day = date.fromisoformat(text)
+        day = _day(text)
+        if day is not None:
             return datetime.combine(day, time.max, tzinfo=UTC)
         instant = datetime.fromisoformat(text)
     except ValueError as error:
@@ -151,6 +151,14 @@ def parse_instant(text: str) -> datetime:
             f"2026-11-18T21:30:00Z."
         ) from error
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _day(text: str) -> date | None:
+    """Return the date a text is, in any spelling of ISO 8601; None if it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _loads(

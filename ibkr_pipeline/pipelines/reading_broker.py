@@ -18,7 +18,7 @@ from typing import Any
 
 from ibkr_pipeline.brokers.base import BrokerAPI
 from ibkr_pipeline.brokers.read import Read
-from ibkr_pipeline.models.requests import RequestProof, SubjectOutcome
+from ibkr_pipeline.models.requests import LoadRow, RequestProof, SubjectOutcome
 from ibkr_pipeline.pipelines.account_choice import AccountChoice, choose_accounts
 from ibkr_pipeline.pipelines.interruption import Interrupted
 from ibkr_pipeline.pipelines.landed import LandedRead, LandedRequest
@@ -33,7 +33,7 @@ from ibkr_pipeline.primitives.logs import log_event
 #: Wait before the second attempt, seconds; it doubles with each further one.
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
-#: Loads in which the accounts of the last read are looked for; more than one gateway manages.
+#: Loads in which the accounts of earlier reads are looked for; more than one gateway manages.
 KNOWN_LOADS = 2000
 
 NO_VERDICT = "the broker client gave no verdict on this account"
@@ -53,6 +53,7 @@ def read_and_land(
     run_id: str | None = None,
     *,
     since: datetime | None = None,
+    purpose: str = "",
 ) -> LandedRead:
     """Read `dataset` of the accounts and land what came, trying lost reads again.
 
@@ -68,17 +69,20 @@ def read_and_land(
         accounts: Account codes; None means every account that is allowed.
         run_id: The run on whose behalf it is read.
         since: For executions: leave out what happened before.
+        purpose: What the read is for, where progress is to say so.
 
     Raises:
+        BusyError: If another run talked to the gateway for the whole wait; nothing was asked.
         PipelineError: If the answer cannot be recorded (disk full, control busy).
         KeyboardInterrupt: If the run was interrupted; the request is `failed: interrupted`.
     """
+    session.take_turn()
     started = workspace.clock.now()
     budget_end = started + timedelta(seconds=workspace.settings.ibkr.run_budget_seconds)
     landed: list[LandedRequest] = []
     wanted = None if accounts is None else tuple(accounts)
     for attempt in range(1, workspace.settings.ibkr.read_attempts + 1):
-        workspace.on_progress(f"reading {dataset.value}")
+        workspace.on_progress(f"reading {dataset.value} {purpose}".rstrip())
         request = _request(workspace, dataset, session, wanted, run_id, since)
         landed.append(request)
         lost = _lost(request, wanted)
@@ -137,15 +141,27 @@ def _request(
 
 
 def _known_accounts(workspace: Workspace, dataset: Dataset) -> tuple[str, ...]:
-    """Return the accounts of the newest request that was answered: those to expect again."""
-    rows = [
-        row
-        for row in workspace.control.loads(dataset=dataset, limit=KNOWN_LOADS)
-        if row.environment is workspace.environment
-        and row.available_at is not None
-        and row.reason != VANISHED
-    ]
-    return tuple(sorted(row.account_id for row in rows if row.request_id == rows[0].request_id))
+    """Return the accounts to expect: those the gateway managed when it last told of them.
+
+    An account it did not manage then was mistyped, or has been missed once already.
+    """
+    last: dict[str, LoadRow] = {}
+    for row in workspace.control.loads(dataset=dataset, limit=KNOWN_LOADS):
+        if row.environment is workspace.environment and row.raw_path is not None:
+            last.setdefault(row.account_id, row)
+    proofs = {
+        request_id: workspace.control.proof(request_id)
+        for request_id in {row.request_id for row in last.values()}
+    }
+    return tuple(
+        sorted(
+            account
+            for account, row in last.items()
+            if row.reason != VANISHED
+            and (proof := proofs[row.request_id]) is not None
+            and account in proof.managed_accounts
+        )
+    )
 
 
 def _fetch(
@@ -252,11 +268,22 @@ class _Recorder:
         )
 
     def _refuse_all(self, choice: AccountChoice) -> LandedRequest:
-        """Record that nothing could be asked: no account that was named can be read."""
-        reason = "; ".join(outcome.reason or "" for outcome in choice.refused)
-        self._workspace.control.fail_request(
-            self._request_id, reason=reason, retryable=False, at=self._workspace.clock.now()
+        """Record that nothing could be asked: no account that was named can be read.
+
+        What the gateway manages is on record all the same, to name who was left out.
+        """
+        now = self._workspace.clock.now()
+        proof = RequestProof(
+            request_id=self._request_id,
+            broker=self._broker,
+            environment=self._workspace.environment,
+            dataset=self._dataset,
+            started_at=now,
+            ended_at=now,
+            end_marker_seen=False,
+            managed_accounts=choice.managed,
         )
+        self._workspace.control.finish_request(self._proof(proof), choice.refused, None)
         return LandedRequest(
             request_id=self._request_id,
             dataset=self._dataset,

@@ -117,7 +117,15 @@ def rebuild(
     force: bool = False,
     on_progress: Callable[[str], None] | None = None,
 ) -> RebuildResult:
-    """Rebuild core of the data directory of the settings; see `rebuild_workspace`."""
+    """Rebuild core of the data directory of the settings; see `rebuild_workspace`.
+
+    A directory that is not there is not made.
+
+    Raises:
+        WarehouseMissingError: If nothing was ever read.
+    """
+    if not settings.environment_dir.exists():
+        raise _nothing_read(settings.environment_dir)
     with open_workspace(settings, on_progress=on_progress) as workspace:
         return rebuild_workspace(workspace, replace=replace, force=force)
 
@@ -159,14 +167,18 @@ def rebuild_workspace(
     )
 
 
+def _nothing_read(directory: Path) -> WarehouseMissingError:
+    return WarehouseMissingError(
+        f"Nothing has been read into {directory} yet, so there is nothing to rebuild core from. "
+        f"Run `ibkr-pipeline sync all` first."
+    )
+
+
 def _restore_control(workspace: Workspace) -> list[str]:
     """Make every published request known to control again."""
     published = workspace.landing.requests()
     if not published and not workspace.warehouse.path.exists():
-        raise WarehouseMissingError(
-            f"Nothing has been read into {workspace.directory} yet, so there is nothing to rebuild "
-            f"core from. Run `ibkr-pipeline sync all` first."
-        )
+        raise _nothing_read(workspace.directory)
     known = {row.request_id for row in workspace.control.requests() if row.raw_path is not None}
     missing = [request_id for request_id in published if request_id not in known]
     for request_id in missing:

@@ -1,17 +1,21 @@
 """The one broker connection of a run: opened when first needed, replaced when it was lost.
 
-What lives here: when a connection is opened and closed. What must not: what is asked over it
-(`reading_broker.py`) or how a broker connects (`brokers/`).
+What lives here: when a connection is opened and closed, and whose turn it is. What must not: what
+is asked over it (`reading_broker.py`) or how a broker connects (`brokers/`).
+
+A gateway lets one program in under a client id. Of two runs the second waits for its turn before
+it asks for anything, and keeps it until the run ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import TracebackType
 from typing import Self
 
 from ibkr_pipeline.brokers.base import BrokerAPI
-from ibkr_pipeline.primitives.errors import BrokerError
+from ibkr_pipeline.primitives.errors import BrokerError, BusyError
 
 
 class BrokerSession:
@@ -19,14 +23,23 @@ class BrokerSession:
 
     Args:
         factory: Builds an unconnected broker client.
+        turn: Held from the first read to the end of the run.
 
     Attributes:
         failure: Why the connection was given up; later reads of the run fail with it at once
             instead of waiting for the same answer again.
     """
 
-    def __init__(self, factory: Callable[[], BrokerAPI]) -> None:
+    def __init__(
+        self,
+        factory: Callable[[], BrokerAPI],
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._factory = factory
+        self._turn = turn
+        self._turns = ExitStack()
+        self._has_turn = False
+        self._waited_in_vain: BusyError | None = None
         self._client = factory()
         self._is_open = False
         self.failure: BrokerError | None = None
@@ -35,6 +48,23 @@ class BrokerSession:
     def broker(self) -> str:
         """Name of the broker, known before anything is connected."""
         return self._client.broker
+
+    def take_turn(self) -> None:
+        """Wait until no other run talks to the gateway; at most once in a run.
+
+        Raises:
+            BusyError: If another run did not end in time; names it.
+        """
+        if self._has_turn:
+            return
+        if self._waited_in_vain is not None:
+            raise self._waited_in_vain
+        try:
+            self._turns.enter_context(self._turn())
+        except BusyError as error:
+            self._waited_in_vain = error
+            raise
+        self._has_turn = True
 
     def connected(self) -> BrokerAPI:
         """Return the client, connecting it first if it is not.
@@ -71,5 +101,9 @@ class BrokerSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connection, whatever happened."""
-        self.drop()
+        """Close the connection and give the turn back, whatever happened."""
+        try:
+            self.drop()
+        finally:
+            self._has_turn = False
+            self._turns.close()

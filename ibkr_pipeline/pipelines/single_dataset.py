@@ -16,7 +16,7 @@ from ibkr_pipeline.pipelines.applying import apply_pending, portfolios_of
 from ibkr_pipeline.pipelines.landed import LandedRead
 from ibkr_pipeline.pipelines.publishing import publish
 from ibkr_pipeline.pipelines.session import BrokerSession
-from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary, summarize
+from ibkr_pipeline.pipelines.summary import DatasetSummary, RunFacts, SubjectSummary, summarize
 from ibkr_pipeline.pipelines.workspace import Workspace, open_workspace
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import ConfigError
@@ -63,8 +63,12 @@ def sync_dataset(
         publish(workspace)
     if landed.error is not None and not landed.outcomes:
         raise landed.error
-    allowed = workspace.settings.ibkr.accounts
-    return summarize(workspace.control, run, (dataset,), allowed=allowed)[0]
+    facts = RunFacts(
+        run_id=run,
+        environment=workspace.environment,
+        allowed=workspace.settings.ibkr.accounts,
+    )
+    return summarize(workspace.control, facts, (dataset,))[0]
 
 
 def sync_one_account(

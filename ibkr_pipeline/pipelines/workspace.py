@@ -21,6 +21,7 @@ from ibkr_pipeline.pipelines.session import BrokerSession
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Environment
+from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse.connection import Warehouse
 
@@ -61,7 +62,22 @@ class Workspace:
 
     def session(self) -> BrokerSession:
         """Return a broker session; nothing is connected until the first read."""
-        return BrokerSession(self.broker_factory)
+        return BrokerSession(
+            self.broker_factory,
+            lambda: hold(
+                self.gateway_lock,
+                timeout_seconds=self.settings.lock_timeout_seconds,
+                purpose="reading the gateway",
+                clock=self.clock,
+                on_wait=self.on_progress,
+            ),
+        )
+
+    @property
+    def gateway_lock(self) -> Path:
+        """Lock of whoever talks to this gateway under this client id."""
+        ibkr = self.settings.ibkr
+        return self.directory / f"gateway-{ibkr.effective_port}-{ibkr.client_id}.lock"
 
 
 @contextmanager

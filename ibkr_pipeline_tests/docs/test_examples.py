@@ -13,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
 from ibkr_pipeline.settings import load_settings
 from ibkr_pipeline.simulator.scenario import build_simulator
 from ibkr_pipeline_tests.docs.pages import Block, blocks, pages
@@ -102,12 +102,18 @@ def test_a_yaml_block_is_a_legal_file_of_its_kind(block: Block, tmp_path: Path) 
 
 def test_the_json_example_has_the_keys_the_program_writes() -> None:
     """Programs are written against this page."""
-    from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary, to_document
+    from ibkr_pipeline.pipelines.summary import (
+        DatasetSummary,
+        RunFacts,
+        SubjectSummary,
+        to_document,
+    )
 
     example = next(block for block in ALL_BLOCKS if block.language == "json")
     subject = SubjectSummary(account_id="DU0000001", status=LoadStatus.COMPLETE)
     summary = DatasetSummary(dataset=Dataset.POSITIONS, subjects=(subject,), left_out={})
-    shown, written = json.loads(example.text), to_document([summary], is_all=False)
+    run = RunFacts(run_id="r", environment=Environment.PAPER)
+    shown, written = json.loads(example.text), to_document([summary], run, is_all=False)
 
     assert written.keys() == shown.keys()
     assert written["subjects"][0].keys() == shown["subjects"][0].keys()

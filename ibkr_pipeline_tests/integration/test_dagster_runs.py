@@ -141,6 +141,8 @@ def test_core_shows_rows_as_of_and_what_the_run_changed(night: Night) -> None:
     assert "0 / 0 / 1 / 0" == metadata["rows new / changed / unchanged / gone"].value
     assert "| AAPL | STK | USD | 100 |" in str(metadata["preview"].value)
     assert "none" == metadata["null counts"].value
+    copy = night.settings.environment_dir / "warehouse_read.duckdb"
+    assert str(copy) == metadata["read copy"].value
 
 
 def test_the_read_copy_shows_its_path(night: Night) -> None:
@@ -150,6 +152,7 @@ def test_the_read_copy_shows_its_path(night: Night) -> None:
     path = Path(str(metadata["path"].value))
     assert night.settings.environment_dir / "warehouse_read.duckdb" == path
     assert path.is_file()
+    assert f"open_warehouse({str(path)!r})" in str(metadata["open it"].value)
 
 
 def test_every_run_carries_the_environment_it_worked_in(night: Night) -> None:

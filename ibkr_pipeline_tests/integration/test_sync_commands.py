@@ -26,7 +26,9 @@ from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, lock_held
 from ibkr_pipeline_tests.repository import ROOT
 
 ACCOUNT_UPDATES, POSITIONS, COMPLETED_ORDERS = 6, 61, 99
-SUBJECT = {"type", "id", "status", "read", "new", "changed", "unchanged", "error"}
+SUBJECT = {
+    "type", "id", "kind", "status", "read", "new", "changed", "unchanged", "gone", "error",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,11 @@ def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
     ended = call(tmp_path, environ, "sync", "all", "--json")
     datasets = ended.document["datasets"]
 
-    assert (0, {"datasets"}) == (ended.code, set(ended.document))
+    assert (0, {"run_id", "environment", "datasets", "left_out"}) == (
+        ended.code,
+        set(ended.document),
+    )
+    assert ("paper", []) == (ended.document["environment"], ended.document["left_out"])
     assert ["accounts", "positions", "orders", "executions"] == [d["dataset"] for d in datasets]
     for dataset in datasets:
         assert {"dataset", "subjects"} == set(dataset)
@@ -171,6 +177,22 @@ def test_an_unknown_account_is_told_with_those_there_are(
 
     assert (1, "failed") == (ended.code, item["status"])
     assert f"({FIRST}, {SECOND})" in item["error"]
+    assert [FIRST, SECOND] == [item["id"] for item in ended.document["left_out"]]
+
+
+def test_a_run_that_could_not_apply_tells_why_in_the_document_and_once_beside_it(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """Somebody removed the warehouse: a scheduler sees the reason, not only that there is one."""
+    environ = environment(tmp_path, gateway)
+    call_here(tmp_path, environ, "sync", "accounts")
+    (tmp_path / "data" / "warehouse.duckdb").unlink()
+    ended = call_here(tmp_path, environ, "sync", "accounts", "--json")
+
+    assert 1 == ended.code
+    for item in ended.document["subjects"]:
+        assert "not in core yet: There is no warehouse at" in item["error"]
+    assert 1 == ended.stderr.count("error: core__accounts_loads: There is no warehouse at")
 
 
 def test_a_busy_warehouse_ends_with_75_naming_the_holder(
@@ -187,7 +209,23 @@ def test_a_busy_warehouse_ends_with_75_naming_the_holder(
     assert 75 == ended.code
     assert f"process {os.getpid()}" in ended.stderr
     assert "a long night" in ended.stderr
+    assert "a long night" in ended.stdout
     assert 2 == len(shown.document)
+
+
+def test_a_gateway_another_run_talks_to_ends_with_75_naming_that_run(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """Two runs have one client id; the second asks for nothing and fails no account."""
+    environ = environment(tmp_path, gateway)
+    file = config(tmp_path, "lock_timeout_seconds: 0.5\n")
+    with lock_held(tmp_path / "data" / f"gateway-{gateway.port}-1.lock", purpose="a long night"):
+        ended = call_here(tmp_path, environ, "sync", "all", "--config", file, "--json")
+
+    assert 75 == ended.code
+    for dataset in ended.document["datasets"]:
+        assert ([], True) == (dataset["subjects"], "a long night" in dataset["error"])
+    assert not gateway.simulator.recorder.of(ACCOUNT_UPDATES)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda item: item.name)
@@ -226,6 +264,7 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     """
     environ = environment(tmp_path, gateway, IBKR_ACCOUNTS="U0000001")
     first = call_here(tmp_path, environ, "demo", "--json")
+    assert "AAPL  2" in call_here(tmp_path, environ, "show", "positions").stdout
     second = call_here(tmp_path, environ, "demo")
     refused = call_here(tmp_path, environ, "sync", "accounts")
     shown = call_here(tmp_path, environ, "show", "positions", "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -334,6 +335,19 @@ class TestConnecting:
             connection.connect()
 
         assert not connection.is_connected()
+
+    def test_a_gateway_that_ended_during_a_read_is_told_in_a_users_words(self) -> None:
+        """The reason is kept with the load; nobody who reads it calls a method."""
+        with SimulatorThread("default") as simulator:
+            connection = IBKRConnection("127.0.0.1", simulator.port, 1)
+            connection.connect()
+        deadline = time.monotonic() + 5
+        while connection.is_connected() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        with pytest.raises(BrokerConnectionError, match="was lost during the read"):
+            connection.send("reqPositions")
+        connection.disconnect()
 
     def test_a_client_id_in_use_is_said_at_once(self, gateway: SimulatorThread) -> None:
         """ib_async waits out its whole timeout and says TimeoutError."""

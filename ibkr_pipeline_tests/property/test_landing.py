@@ -42,7 +42,9 @@ CORPUS = [
 ]
 
 texts = st.one_of(st.sampled_from(CORPUS), st.text(max_size=40))
-names = st.one_of(st.sampled_from(["conId", "symbol", "a b", 'q"q', "ß", "*", "^.*$"]), st.text(min_size=1))
+names = st.one_of(
+    st.sampled_from(["conId", "symbol", "a b", 'q"q', "ß", "*", "^.*$"]), st.text(min_size=1)
+)
 
 
 @st.composite

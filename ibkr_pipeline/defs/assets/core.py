@@ -31,6 +31,7 @@ from ibkr_pipeline.defs.table_metadata import (
 )
 from ibkr_pipeline.models.requests import AppliedLoad
 from ibkr_pipeline.pipelines.applying import apply_pending
+from ibkr_pipeline.pipelines.reading import read_copy_path
 from ibkr_pipeline.primitives import crashpoints
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import RawDataError
@@ -116,10 +117,15 @@ def _shown(
 ) -> Iterator[CoreEvent]:
     """Yield the state of the selected tables, then the verdict of their schema checks."""
     states = _states(workspace, tables)
+    copy = read_copy_path(workspace.workspace.directory)
     for state in states:
         key = table_key(state.table)
         if key in context.selected_asset_keys:
-            metadata = {**table_metadata(state, applied), **(left or {})}
+            metadata = {
+                **table_metadata(state, applied),
+                "read copy": dg.MetadataValue.path(str(copy)),
+                **(left or {}),
+            }
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
     for state in states:
         key = table_key(state.table)

@@ -6,6 +6,7 @@ are published also when another one failed; a failed schema check stops it.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -28,8 +29,8 @@ PUBLISHED_BEFORE_JUDGED = 10
     group_name="ops",
     description=(
         "The published copy of the warehouse: what `ibkr-pipeline show`, notebooks "
-        "(`ibkr_pipeline.open_warehouse()`) and BI tools read. Replaced whole, so a reader never "
-        "waits for a run and never sees half of one."
+        "(`ibkr_pipeline.open_warehouse(path)`) and BI tools read. Replaced whole, so a reader "
+        "never waits for a run and never sees half of one."
     ),
     tags={NIGHTLY_TAG: ""},
     owners=list(OWNERS),
@@ -54,10 +55,20 @@ def read_copy(
         metadata={
             "path": dg.MetadataValue.path(str(path)),
             "bytes": path.stat().st_size,
-            "open it": dg.MetadataValue.md(
-                "```python\nimport ibkr_pipeline\n\n"
-                "con = ibkr_pipeline.open_warehouse()\n"
-                'con.sql("SELECT * FROM core.current_positions").pl()\n```'
-            ),
+            "open it": dg.MetadataValue.md(_snippet(path)),
         }
+    )
+
+
+def _snippet(path: Path) -> str:
+    """Return how to open this very copy in a notebook, whatever the settings there say."""
+    return "\n".join(
+        (
+            "```python",
+            "import ibkr_pipeline",
+            "",
+            f"con = ibkr_pipeline.open_warehouse({str(path)!r})",
+            'con.sql("from core.current_positions").pl()',
+            "```",
+        )
     )

@@ -125,10 +125,11 @@ COMPLETED_ORDER_165 = (
 #: Field -> its place, in every version.
 _OPEN_PLACES = {
     "order_id": 1, "con_id": 2, "side": 13, "quantity": 14, "order_type": 15, "limit": 16,
-    "account": 20, "order_ref": 23, "client_id": 24, "perm_id": 25,
+    "stop": 17, "account": 20, "order_ref": 23, "client_id": 24, "perm_id": 25,
 }  # fmt: skip
 _COMPLETED_PLACES = {
-    "con_id": 1, "quantity": 13, "limit": 15, "account": 19, "order_ref": 22, "perm_id": 23,
+    "con_id": 1, "quantity": 13, "order_type": 14, "limit": 15, "stop": 16,
+    "account": 19, "order_ref": 22, "perm_id": 23,
 }  # fmt: skip
 
 

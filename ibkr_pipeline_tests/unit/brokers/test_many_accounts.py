@@ -45,18 +45,21 @@ def _answer(arguments: tuple[object, ...]) -> Sequence[str]:
 
 def test_fault_51_a_thousand_accounts_are_all_covered_and_paced() -> None:
     """The gateway answers more than 50 messages a second with an error and hangs up."""
-    watch = Watch()
+    watch, told = Watch(), list[str]()
     mock = MockIBKRConnection({"reqAccountUpdatesMulti": _answer}, accounts=ACCOUNTS)
     transport = IBKRTransport(
         config_with(max_messages_per_second=PER_SECOND),
         clock=FixedClock(NOW),
         budget=watch,
         connection=mock,
+        on_progress=told.append,
         monotonic=lambda: watch.at,
         sleep=watch.sleep,
     )
 
     read = transport.fetch_raw_account_data(ACCOUNTS)
+
+    assert (20, "account values: 1000 of 1000 answered") == (len(told), told[-1])
 
     assert {} == reasons(read.outcomes)
     assert set(ACCOUNTS) == set(read.payload["accountValue"]["account"])

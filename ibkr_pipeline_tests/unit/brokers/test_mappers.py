@@ -340,6 +340,40 @@ class TestOrders:
 
         assert None is row["limit_price"]
 
+    @pytest.mark.parametrize(
+        ("order_type", "limit", "stop"),
+        [
+            ("MKT", None, None),
+            ("MOC", None, None),
+            ("REL", None, None),
+            ("MIDPRICE", None, None),
+            ("TRAIL", None, None),
+            ("A TYPE OF TOMORROW", None, None),
+            ("LMT", Decimal(0), None),
+            ("LOC", Decimal(0), None),
+            ("STP", None, Decimal(0)),
+            ("MIT", None, Decimal(0)),
+            ("STP LMT", Decimal(0), Decimal(0)),
+            ("LIT", Decimal(0), Decimal(0)),
+            ("TRAIL LIMIT", Decimal(0), None),
+        ],
+    )
+    def test_a_zero_is_a_price_only_where_the_order_type_has_one(
+        self, order_type: str, limit: Decimal | None, stop: Decimal | None
+    ) -> None:
+        """TWS writes 0.0 for a price an order does not have; a spread is worked at even, too."""
+        opened = open_order(order_type=order_type, limit="0.0", stop="0.0")
+        completed = completed_order(order_type=order_type, limit="0.0", stop="0.0")
+
+        for row in (*self.rows(opened), *self.rows(completed)):
+            assert (limit, stop) == (row["limit_price"], row["stop_price"])
+
+    def test_a_price_that_was_told_is_kept_whatever_the_order_type(self) -> None:
+        """The cap of a relative order, the amount a trailing one follows by."""
+        (row,) = self.rows(open_order(order_type="REL", limit="196.5", stop="0.02"))
+
+        assert (Decimal("196.5"), Decimal("0.02")) == (row["limit_price"], row["stop_price"])
+
 
 class TestExecutions:
     """Messages 11 and 59."""

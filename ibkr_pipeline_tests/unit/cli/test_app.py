@@ -53,6 +53,47 @@ def test_every_command_takes_a_configuration_file(call: Call, tmp_path: Path, be
     assert "ibkr.port" in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("environ", "key"),
+    [
+        ({"IBKR_PORT": "7496"}, "ibkr.port was 7496"),
+        ({"IBKR_PIPELINE_MODE": "simulated", "IBKR_HOST": "gateway"}, "ibkr.host was 'gateway'"),
+    ],
+    ids=["live-port", "foreign-host"],
+)
+def test_a_setting_that_contradicts_the_mode_ends_a_sync_with_2_before_its_run(
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    key: str,
+) -> None:
+    """The reason is in the document; no run is recorded, no directory made."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    outcome = call("sync", "accounts", "--json")
+
+    assert (2, 2) == (outcome.exit_code, outcome.document["error"]["exit_code"])
+    assert key in outcome.document["error"]["message"]
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "table"])
+def test_the_doctor_tells_settings_that_cannot_be_used_as_findings(
+    call: Call, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    """It is the one who is asked about settings; it must not die of them."""
+    monkeypatch.setenv("IBKR_PORT", "abc")
+    outcome = call("doctor", *(["--json"] if as_json else []))
+    told = "ibkr.port was 'abc' (from environment IBKR_PORT)"
+
+    assert 2 == outcome.exit_code
+    if as_json:
+        assert [told] == [item["found"] for item in outcome.document["findings"]]
+    else:
+        assert f"fail setting: {told}" in outcome.stdout
+
+
 def test_an_error_is_told_in_words_and_as_a_document(call: Call) -> None:
     """Stdout holds one JSON document, also when something failed; stderr is for people."""
     outcome = call("show", "positions", "--json")

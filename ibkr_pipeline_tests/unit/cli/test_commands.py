@@ -10,11 +10,14 @@ import pytest
 from ibkr_pipeline.cli import ui
 from ibkr_pipeline.cli.demo import overrides_for
 from ibkr_pipeline.cli.summary_table import MOST_ACCOUNTS, write_summary
+from ibkr_pipeline.cli.sync import tell_failures
+from ibkr_pipeline.defs.launch import LaunchResult
+from ibkr_pipeline.defs.run_outcome import StepFailure
 from ibkr_pipeline.pipelines.interruption import Interrupted
 from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary
 from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
 from ibkr_pipeline.settings import load_settings
-from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, make_settings
+from ibkr_pipeline_tests.pipeline_runs import FIRST, NIGHT, SECOND, make_settings
 from ibkr_pipeline_tests.unit.cli.conftest import Call
 
 
@@ -26,11 +29,12 @@ def test_rebuild_tells_table_by_table(call: Call, filled: Path) -> None:
     assert "core.positions" in call("rebuild").stdout
 
 
-def test_rebuild_of_nothing_says_so(call: Call) -> None:
-    """It makes no warehouse."""
+def test_rebuild_of_nothing_says_so(call: Call, tmp_path: Path) -> None:
+    """It makes no warehouse, and no directory either."""
     outcome = call("rebuild")
 
     assert (1, True) == (outcome.exit_code, "nothing to rebuild" in outcome.stderr)
+    assert not (tmp_path / "data").exists()
 
 
 def test_doctor_ends_with_1_when_something_failed(call: Call, tmp_path: Path) -> None:
@@ -121,7 +125,14 @@ def test_a_summary_names_what_failed_and_what_was_left_out(
     summary = DatasetSummary(
         dataset=Dataset.ORDERS,
         subjects=(
-            SubjectSummary(account_id=FIRST, status=LoadStatus.FAILED, error="no end marker"),
+            SubjectSummary(
+                account_id=FIRST,
+                status=LoadStatus.FAILED,
+                kind="PAPER",
+                kept_as_of=NIGHT,
+                error="No end marker.",
+            ),
+            SubjectSummary(account_id="../x", status=LoadStatus.FAILED, error="no account"),
             SubjectSummary(account_id=SECOND, status=LoadStatus.UNSUPPORTED, error="read-only"),
         ),
         left_out={"U0000001": "not named with --account"},
@@ -131,12 +142,66 @@ def test_a_summary_names_what_failed_and_what_was_left_out(
     told = capsys.readouterr().out
 
     for line in (
-        "orders of DU0000001: failed: no end marker. Its last complete snapshot stays current.",
-        "orders of DU0000002: not supported by this gateway: read-only",
+        "orders of DU0000001: failed: No end marker. What is known from its last complete read of "
+        "2026-04-13 20:30:00Z stays current.",
+        "orders of '../x': failed: no account.\n",
+        "orders of DU0000002: not supported by this gateway: read-only.",
         "left out: U0000001 (LIVE): not named with --account",
-        "PAPER run abcdef01: FAILED; the accounts shown as complete are in.",
+        "PAPER run abcdef01: FAILED; nothing new is in.",
     ):
         assert line in told
+
+
+def test_a_reason_that_many_datasets_share_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four lines of the same words hide that there is one cause."""
+    summaries = [
+        DatasetSummary(dataset=dataset, subjects=(), left_out={}, error="The port was 7496.")
+        for dataset in (Dataset.ACCOUNTS, Dataset.ORDERS)
+    ]
+    write_summary(make_settings(tmp_path), summaries, run_id="abcdef0123", is_well=False)
+
+    assert "accounts, orders: The port was 7496.\n" in capsys.readouterr().out
+
+
+def test_a_reason_that_many_accounts_share_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thousand lines of one cause scroll everything else away."""
+    subjects = tuple(
+        SubjectSummary(account_id=f"DU{n:07}", status=LoadStatus.FAILED, error="client id is taken")
+        for n in range(1, 1001)
+    )
+    summary = DatasetSummary(dataset=Dataset.ACCOUNTS, subjects=subjects, left_out={})
+    write_summary(make_settings(tmp_path), [summary], run_id="abcdef0123", is_well=False)
+    told = capsys.readouterr().out
+
+    assert "DU0000004, DU0000005 and 995 more: failed: client id is taken.\n" in told
+    assert 1 == told.count("client id is taken")
+
+
+def test_an_interruption_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The step that was running and the run both end with it."""
+    failures = tuple(
+        StepFailure(step=step, error_class="Interrupted", message="") for step in ("raw__x", "run")
+    )
+    tell_failures(LaunchResult(run_id="r", success=False, failures=failures, checks=()))
+
+    assert 1 == capsys.readouterr().err.count("What was complete is kept")
+
+
+@pytest.mark.parametrize("command", ["sync", "show"])
+@pytest.mark.parametrize("code", ["", "  "])
+def test_an_empty_account_is_a_usage_error_before_anything_is_done(
+    call: Call, tmp_path: Path, command: str, code: str
+) -> None:
+    """An unset shell variable must not become a question about no account."""
+    outcome = call(command, "positions", "--account", code, "--json")
+
+    assert (2, 2) == (outcome.exit_code, outcome.document["error"]["exit_code"])
+    assert "--account was empty" in outcome.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_summary_of_very_many_accounts_shows_the_failed_ones(

@@ -74,6 +74,25 @@ def test_one_account_and_an_earlier_instant(call: Call, filled: Path) -> None:
     assert 2 == len(call("show", "positions", "--as-of", "2026-04-13", "--json").document)
 
 
+def test_rows_that_are_not_known_are_told_from_rows_there_are_none_of(
+    call: Call, filled: Path
+) -> None:
+    """On stderr, so that the document stays one; a known account is not mentioned."""
+    unknown = call("show", "positions", "--account", "DU0000009", "--account", FIRST, "--json")
+    early = call("show", "orders", "--as-of", "20260412", "--json")
+
+    assert [1, 0] == [len(unknown.document), len(early.document)]
+    assert "positions of DU0000009 had not been read:" in unknown.stderr
+    assert FIRST not in unknown.stderr
+    assert "orders of every account had not been read by 20260412:" in early.stderr
+
+
+@pytest.mark.parametrize("table", list(ShowTable))
+def test_every_table_for_people_has_few_enough_columns_to_be_read(table: ShowTable) -> None:
+    """Twenty columns fold every cell into a ladder of letters."""
+    assert 5 <= len(COLUMNS[table.value]) <= 13
+
+
 def test_two_formats_at_once_are_a_usage_error(call: Call, filled: Path) -> None:
     """Stdout holds one document."""
     outcome = call("show", "positions", "--json", "--csv")

@@ -116,6 +116,20 @@ def test_metadata_tells_rows_as_of_nulls_and_what_the_loads_did(
     assert "| DU0000001 | USD | 10.5 |" in metadata["preview"].value
 
 
+def test_an_account_read_twice_is_counted_once(connection: duckdb.DuckDBPyConnection) -> None:
+    """As in the summary of the run: eight executions read before and after are eight."""
+    counts = {"recorded_at": FIRST, "n_read": 8, "n_changed": 0}
+    applied = [
+        AppliedLoad(load_id="r1:DU0000001", n_new=3, n_unchanged=5, **counts),  # type: ignore[arg-type]
+        AppliedLoad(load_id="r2:DU0000001", n_new=0, n_unchanged=8, **counts),  # type: ignore[arg-type]
+        AppliedLoad(load_id="r1:DU0000002", n_new=0, n_unchanged=8, **counts),  # type: ignore[arg-type]
+    ]
+
+    metadata = table_metadata(read_state(connection, TABLE), applied)
+
+    assert "3 / 0 / 13 / 0" == metadata["rows new / changed / unchanged / gone"]
+
+
 def test_a_preview_is_a_markdown_table_that_its_values_cannot_break() -> None:
     """A symbol may hold anything, a pipe included."""
     frame = pl.DataFrame({"symbol": ["BRK|B", None], "load_id": ["x", "y"]})

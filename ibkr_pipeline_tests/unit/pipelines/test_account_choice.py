@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ibkr_pipeline.pipelines.account_choice import choose_accounts, kind_of, left_out
-from ibkr_pipeline.primitives.enums import LoadStatus
+from ibkr_pipeline.pipelines.account_choice import choose_accounts, kind_in, kind_of, left_out
+from ibkr_pipeline.primitives.enums import Environment, LoadStatus
 
 A, B, C = "DU0000001", "DU0000002", "DU0000003"
 
@@ -40,6 +40,24 @@ def test_an_unknown_account_does_not_hold_back_the_others() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("../x", "account '../x' is not among those the gateway manages (DU0000001, DU0000002)"),
+        ("", "account '' is not among"),
+        ("du0000001", "; was DU0000001 meant?"),
+        ("'DU0000002' ", "; was DU0000002 meant?"),
+    ],
+)
+def test_a_code_that_is_no_account_is_quoted_and_the_one_it_resembles_is_named(
+    code: str, words: str
+) -> None:
+    """An empty or odd code must be seen as such, and wrong case is not another account."""
+    (refused,) = choose_accounts([A, B], named=[code], allowed=()).refused
+
+    assert words in str(refused.reason)
+
+
 def test_what_is_left_out_is_named_with_its_reason() -> None:
     """A person who misses an account must see why without searching."""
     found = left_out([A, B, C, "DF0000001A"], read=[A], allowed=(A, C), groups=["DF0000001A"])
@@ -58,3 +76,12 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
 def test_paper_and_live_are_told_apart_by_prefix(code: str, kind: str) -> None:
     """A port proves nothing; the prefix is what the broker itself uses."""
     assert kind == kind_of(code)
+
+
+def test_an_account_of_the_simulated_broker_is_neither() -> None:
+    """Its code looks like a paper account's; there is no such account."""
+    assert ["SIMULATED", "PAPER", "LIVE"] == [
+        kind_in("DU0000001", Environment.SIMULATED),
+        kind_in("DU0000001", Environment.PAPER),
+        kind_in("U0000001", Environment.LIVE),
+    ]

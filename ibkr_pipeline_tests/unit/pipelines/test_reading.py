@@ -103,11 +103,13 @@ def test_a_notebook_opens_the_read_copy_of_a_directory(workspace: Workspace) -> 
     ("text", "instant"),
     [
         ("2026-04-13", datetime(2026, 4, 13, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("20260413", datetime(2026, 4, 13, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("2026-W16-1", datetime(2026, 4, 13, 23, 59, 59, 999999, tzinfo=UTC)),
         ("2026-04-13T20:30:00Z", datetime(2026, 4, 13, 20, 30, tzinfo=UTC)),
         ("2026-04-13T20:30:00", datetime(2026, 4, 13, 20, 30, tzinfo=UTC)),
         ("2026-04-13T16:30:00-04:00", datetime(2026, 4, 13, 20, 30, tzinfo=UTC)),
     ],
-    ids=["date", "utc", "no-zone", "zone"],
+    ids=["date", "basic-date", "week-date", "utc", "no-zone", "zone"],
 )
 def test_instants_are_read_as_a_person_writes_them(text: str, instant: datetime) -> None:
     """A day means all of it."""

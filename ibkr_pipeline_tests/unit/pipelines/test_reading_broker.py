@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,18 @@ import pytest
 from ibkr_pipeline.brokers.exceptions import BrokerConnectionError, ModeMismatchError
 from ibkr_pipeline.brokers.testing import FakeBrokerAPI
 from ibkr_pipeline.pipelines.interruption import Interrupted
+from ibkr_pipeline.pipelines.positions_sync import read_positions_bracketed
 from ibkr_pipeline.pipelines.reading_broker import VANISHED, read_and_land
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
-from ibkr_pipeline.primitives.errors import DiskFullError
+from ibkr_pipeline.primitives.errors import BusyError, DiskFullError
+from ibkr_pipeline.primitives.locks import holder_of
 from ibkr_pipeline_tests.pipeline_runs import (
     FIRST,
     SECOND,
     TickingClock,
     fake_workspace,
+    lock_held,
     make_broker,
     statuses,
 )
@@ -204,6 +208,34 @@ def test_an_account_that_vanished_fails_once_and_says_so(
     assert [{SECOND: VANISHED}, {}] == failed
 
 
+def test_of_two_runs_at_once_the_second_waits_for_the_gateway_and_names_the_first(
+    tmp_path: Path, broker: FakeBrokerAPI, clock: TickingClock
+) -> None:
+    """Both have the same client id: asking all the same would fail every account of the second."""
+    with (
+        fake_workspace(tmp_path / "data", broker, clock, lock_timeout_seconds=0.1) as workspace,
+        lock_held(workspace.gateway_lock, purpose="the first run"),
+        workspace.session() as session,
+    ):
+        for dataset in (Dataset.ACCOUNTS, Dataset.POSITIONS):
+            with pytest.raises(BusyError, match="the first run"):
+                read_and_land(workspace, dataset, session)
+        requests = workspace.control.requests()
+
+    assert ([], 0) == (requests, broker.connections)
+
+
+def test_the_turn_at_the_gateway_is_kept_until_the_run_ends(workspace: Workspace) -> None:
+    """Between two reads nobody else slips in, and a run that ended holds nothing."""
+    with workspace.session() as session:
+        read_and_land(workspace, Dataset.ACCOUNTS, session)
+        during = holder_of(workspace.gateway_lock)
+    with lock_held(workspace.gateway_lock, purpose="the next run"):
+        after = holder_of(workspace.gateway_lock)
+
+    assert ["reading the gateway" in during, "the next run" in after] == [True, True]
+
+
 def test_accounts_that_cannot_be_asked_for_leave_a_verdict(
     workspace: Workspace, broker: FakeBrokerAPI
 ) -> None:
@@ -213,6 +245,59 @@ def test_accounts_that_cannot_be_asked_for_leave_a_verdict(
 
     assert ([], ["DU0000009"]) == (broker.fetches, list(landed.failed))
     assert {"DU0000009": "failed"} == statuses(workspace, Dataset.ACCOUNTS)
+
+
+def test_accounts_that_cannot_be_asked_for_leave_the_managed_ones_on_record(
+    workspace: Workspace,
+) -> None:
+    """Who is left out is known, although nothing was asked."""
+    with workspace.session() as session:
+        landed = read_and_land(workspace, Dataset.ACCOUNTS, session, ["DU0000009"])
+    proof = workspace.control.proof(landed.requests[0].request_id)
+
+    assert proof is not None
+    assert ((FIRST, SECOND), False) == (proof.managed_accounts, proof.end_marker_seen)
+
+
+@pytest.mark.parametrize("named", [[FIRST, "DU0000009"], ["DU0000009"]])
+def test_a_mistyped_account_is_not_expected_in_later_reads(
+    workspace: Workspace, named: list[str]
+) -> None:
+    """It never was managed, so it has not vanished either."""
+    for accounts in ([FIRST, SECOND], named):
+        with workspace.session() as session:
+            read_and_land(workspace, Dataset.ACCOUNTS, session, accounts)
+    with workspace.session() as session:
+        landed = read_and_land(workspace, Dataset.ACCOUNTS, session)
+
+    assert ({}, (FIRST, SECOND)) == (landed.failed, landed.complete)
+
+
+def test_who_was_not_asked_for_last_time_is_still_expected(
+    workspace: Workspace, broker: FakeBrokerAPI
+) -> None:
+    """A read of one account tells nothing about the others; a silent gateway fails them all."""
+    for accounts in (None, [FIRST]):
+        with workspace.session() as session:
+            read_and_land(workspace, Dataset.ACCOUNTS, session, accounts)
+    broker.connect_error = BrokerConnectionError("Nothing listens on 127.0.0.1:7497.")
+    with workspace.session() as session:
+        landed = read_and_land(workspace, Dataset.ACCOUNTS, session)
+
+    assert {FIRST, SECOND} == set(landed.failed)
+
+
+def test_progress_says_what_a_read_is_for(workspace: Workspace) -> None:
+    """Executions are read twice around the positions; the same line twice looks stuck."""
+    told: list[str] = []
+    with workspace.session() as session:
+        read_positions_bracketed(replace(workspace, on_progress=told.append), session)
+
+    assert [
+        "reading executions before the positions",
+        "reading positions",
+        "reading executions since then: what traded while positions were read",
+    ] == told
 
 
 @pytest.mark.parametrize("code", ["DU'; DROP TABLE loads; --", "../x", "BRK/B", 'a"b', "DU 1\n"])

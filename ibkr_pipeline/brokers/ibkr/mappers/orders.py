@@ -36,6 +36,14 @@ STATUS_WORDS: dict[str, OrderStatus] = {
     "Expired": OrderStatus.EXPIRED,
 }
 _OVER = ("filled", "cancelled", "rejected", "expired")
+#: Order types that always have a limit; spreads are worked at 0 and below. With every other type
+#: TWS writes 0.0 for "none", also for the optional cap of relative and midprice orders.
+LIMIT_TYPES = (
+    "LMT", "LOC", "LOO", "LIT", "STP LMT", "TRAIL LIMIT", "TRAIL LIT", "LMT + MKT", "REL + LMT",
+)  # fmt: skip
+#: Order types that always have a stop or trigger price. A trailing amount of 0 is none: such an
+#: order trails by percent; an offset of 0 is no price.
+STOP_TYPES = ("STP", "STP LMT", "STP PRT", "MIT", "LIT")
 
 _ORDER = (
     *contracts.FIELDS, "exchange", "primaryExchange", "orderId", "clientId", "permId",
@@ -101,8 +109,8 @@ def _orders(payload: Payload, proof: RequestProof, name: str, *, is_open: bool) 
         # A completed order of quantity 0 is one whose quantity was not told.
         "total_quantity": total if is_open else total.set(total == 0, None),
         "filled_quantity": filled,
-        "limit_price": texts.decimal("lmtPrice"),
-        "stop_price": texts.decimal("auxPrice"),
+        "limit_price": _price(texts, "lmtPrice", LIMIT_TYPES),
+        "stop_price": _price(texts, "auxPrice", STOP_TYPES),
         "status": status,
         "broker_status": texts.frame["status"],
         "is_open": listed,
@@ -115,6 +123,13 @@ def _orders(payload: Payload, proof: RequestProof, name: str, *, is_open: bool) 
         "model_code": texts.frame["modelCode"].fill_null(""),
     }
     return typed(columns, ORDERS.schema)
+
+
+def _price(texts: Texts, field: str, types: tuple[str, ...]) -> pl.Series:
+    """Return a price; 0 is one only where the order type has such a price, else it is null."""
+    price = texts.decimal(field)
+    has_one = texts.cleaned("orderType").is_in(types).fill_null(value=False)
+    return price.set((price == 0).fill_null(value=False) & ~has_one, None)
 
 
 def _statuses(payload: Payload, proof: RequestProof) -> pl.DataFrame:

@@ -166,8 +166,13 @@ class IBKRConnection:
         Raises:
             BrokerConnectionError: If not connected.
         """
-        if self._client is None or not self.is_connected():
+        if self._client is None:
             raise BrokerConnectionError(f"Not connected to {self.address}; call connect() first.")
+        if not self.is_connected():
+            raise BrokerConnectionError(
+                f"The connection to {self.address} was lost during the read: the gateway closed "
+                f"it or ended. Start it and log in, then read again."
+            )
         return self._client
 
     @property

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from ibkr_pipeline.brokers.exceptions import ModeMismatchError
 from ibkr_pipeline.brokers.ibkr.account_codes import is_paper
-from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig, is_loopback
+from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
 from ibkr_pipeline.primitives.enums import Environment
-from ibkr_pipeline.primitives.identifiers import mask_account
+from ibkr_pipeline.settings import is_loopback
 
 
 def check_mode(config: IBKRConnectionConfig, managed: Sequence[str], peer_host: str) -> None:
@@ -37,9 +37,8 @@ def check_mode(config: IBKRConnectionConfig, managed: Sequence[str], peer_host: 
         wrong = [code for code in codes if not is_paper(code)]
         expected, advice = "paper accounts, which start with DU or DF", "live"
     if wrong:
-        shown = ", ".join(mask_account(code) for code in wrong)
         raise ModeMismatchError(
-            f"The mode is {config.mode.value} and the gateway at {config.address} manages {shown}; "
-            f"expected {expected}. Nothing was asked of it. Log in to the other kind of account, "
-            f"or set IBKR_PIPELINE_MODE={advice} to read these."
+            f"The mode is {config.mode.value} and the gateway at {config.address} manages "
+            f"{', '.join(wrong)}; expected {expected}. Nothing was asked of it. Log in to the "
+            f"other kind of account, or set IBKR_PIPELINE_MODE={advice} to read these."
         )

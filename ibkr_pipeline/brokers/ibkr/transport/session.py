@@ -29,6 +29,17 @@ from ibkr_pipeline.primitives.enums import LoadStatus
 
 Call = tuple[str, tuple[object, ...]]
 
+#: Progress is told about this often in one read, however many accounts there are.
+MOST_LINES = 20
+#: Kind of an ask -> what progress calls it.
+_WORDS = {
+    "account_updates": "account values",
+    "account_updates_multi": "account values",
+    "positions_multi": "positions",
+    "open_orders": "open orders",
+    "completed_orders": "completed orders",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -272,9 +283,11 @@ class Session:
 
     def _tell(self, total: int) -> None:
         done = len(self._answers)
-        if self.on_progress is not None and total > 1 and done > self._n_told:
+        step = 1 if done == total else max(1, total // MOST_LINES)
+        if self.on_progress is not None and total > 1 and done >= self._n_told + step:
             self._n_told = done
-            self.on_progress(f"{self._answers[-1].ask.kind}: {done} of {total}")
+            kind = self._answers[-1].ask.kind
+            self.on_progress(f"{_WORDS.get(kind, kind)}: {done} of {total} answered")
 
 
 def _refusal(notice: BrokerNotice) -> _End:
