@@ -6,6 +6,8 @@ What lives here: the Typer application. What must not: any command's work.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,10 +31,19 @@ class Program(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError as error:
+            _forget_stdout()
+            raise typer.Exit(1) from error
         except (Exception, KeyboardInterrupt) as error:
             if not _is_ours_to_tell(error):
                 raise
             raise typer.Exit(_tell(error, ctx.obj)) from error
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output is gone (`| head`): write what is left nowhere, without a word."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 app = typer.Typer(

@@ -162,7 +162,7 @@ def _read(read: Read[Any]) -> Iterator[DoctorFinding]:
             "reading",
             f"the gateway refuses orders: {outcome.reason}",
             expected="a gateway that tells its orders",
-            mend="switch 'Read-Only API' off to read orders; everything else works with it on",
+            mend="leave it on unless you want the orders; everything else works with it on",
         )
     else:
         yield fail(

@@ -11,9 +11,9 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.setting_types import (
@@ -150,7 +150,7 @@ def _translated(
         )
 
 
-def _told(item: ErrorDetails, annotation: object, secrets: Collection[str]) -> str:
+def _told(item: Mapping[str, Any], annotation: object, secrets: Collection[str]) -> str:
     if item["type"] == "missing":
         return "was missing"
     if is_secret(annotation):

@@ -339,3 +339,34 @@ def _wait_until(is_so: Any, child: subprocess.Popen[str]) -> None:
         assert child.poll() is None, child.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
+    """`show … | head -1` is how people look; it must not end in a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITES_FOR_EVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        told = child.stderr.read()
+
+    assert (1, "") == (child.returncode, told)
+
+
+_WRITES_FOR_EVER = """
+import sys
+from ibkr_pipeline.cli import app
+
+@app.app.command("endless")
+def endless() -> None:
+    while True:
+        sys.stdout.write("row\\n")
+
+app.app(["endless"])
+"""

@@ -105,7 +105,7 @@ def test_many_may_open_a_new_store_at_once(store_url: str | Path) -> None:
 
 
 def test_a_new_sqlite_store_may_be_opened_by_many_again_and_again(tmp_path: Path) -> None:
-    """The switch to the write-ahead log is refused while another makes it; it must be waited for."""
+    """The switch to the write-ahead log is refused while another makes it: wait for it."""
 
     def open_and_close(path: Path) -> None:
         ControlStore.open(path, clock=CLOCK).close()

@@ -294,8 +294,8 @@ def _refusal(notice: BrokerNotice) -> _End:
     told = f"the gateway answered with error {notice.code}: {notice.message.strip()}"
     if is_read_only_refusal(notice.code, notice.message):
         reason = (
-            f"{told} Switch 'Read-Only API' off in its API settings to read this; nothing is "
-            f"ever sent for it that trades."
+            f"{told} With 'Read-Only API' on the gateway tells no orders; everything else is read. "
+            f"Leave it on unless you want the orders; nothing is ever sent that trades."
         )
         return _End(status=LoadStatus.UNSUPPORTED, reason=reason, code=notice.code)
     return _End(status=LoadStatus.FAILED, reason=told, code=notice.code)
