@@ -60,7 +60,12 @@ def sync(
     else:
         write_summary(settings, summaries, run_id=result.run_id, is_well=result.success)
     tell_failures(result)
+    tell_checks(result)
     raise typer.Exit(exit_code_of(result, summaries))
+
+
+#: Checks of which accounts were read; the summary names every one that was not.
+_TOLD_BY_THE_SUMMARY = ("read_complete", "every_account_current")
 
 
 def run(settings: Settings, datasets: Sequence[Dataset], accounts: Sequence[str]) -> LaunchResult:
@@ -85,16 +90,30 @@ def facts_of(settings: Settings, result: LaunchResult) -> RunFacts:
         environment=settings.mode,
         allowed=settings.ibkr.accounts,
         error=None if result.success or not result.failures else result.failures[0].message,
+        failed_checks=tuple(
+            {
+                "asset": check.asset,
+                "check": check.name,
+                "severity": check.severity.lower(),
+                "reason": check.description,
+            }
+            for check in result.checks
+            if not check.passed
+        ),
     )
 
 
 def exit_code_of(result: LaunchResult, summaries: Sequence[DatasetSummary]) -> int:
-    """Return 0 all well, 2 a wrong setting, 75 busy, 130 interrupted, else 1."""
+    """Return 0 all well, 2 a wrong setting, 75 busy, 130 interrupted, else 1.
+
+    A check that failed and matters (severity error) is not well, also when every read was.
+    """
     if result.is_interrupted:
         return EXIT_INTERRUPTED
     if not result.success:
         return result.exit_code
-    return 1 if any(summary.is_failed for summary in summaries) else 0
+    is_broken = any(check.is_break for check in result.checks)
+    return 1 if is_broken or any(summary.is_failed for summary in summaries) else 0
 
 
 def tell_failures(result: LaunchResult) -> None:
@@ -109,3 +128,14 @@ def tell_failures(result: LaunchResult) -> None:
     for message in dict.fromkeys(failure.message for failure in told):
         steps = ", ".join(failure.step for failure in told if failure.message == message)
         write_error(f"{steps}: {message}")
+
+
+def tell_checks(result: LaunchResult) -> None:
+    """Tell on stderr which checks failed, where the summary has not told it already.
+
+    A break of the reconciliation leaves the run green in Dagster, because nothing that was read
+    is wrong by itself; nobody should have to look there to hear of it.
+    """
+    for check in result.checks:
+        if not check.passed and check.name not in _TOLD_BY_THE_SUMMARY:
+            write_error(f"check {check.name} of {check.asset} failed: {check.description}")

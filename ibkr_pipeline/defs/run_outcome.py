@@ -55,6 +55,11 @@ class CheckOutcome:
     blocking: bool
     description: str
 
+    @property
+    def is_break(self) -> bool:
+        """Whether it failed and that matters."""
+        return not self.passed and self.severity == dg.AssetCheckSeverity.ERROR.value
+
 
 def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[CheckOutcome, ...]:
     """Return every check that was evaluated, in order."""

@@ -78,12 +78,14 @@ class RunFacts:
         environment: World whose accounts it read.
         allowed: The allow-list, to say why an account was left out.
         error: Why the run itself failed, if it did; the reason of every dataset it never came to.
+        failed_checks: Checks that failed: asset, check, severity and reason.
     """
 
     run_id: str
     environment: Environment
     allowed: Sequence[str] = ()
     error: str | None = None
+    failed_checks: Sequence[Mapping[str, str]] = ()
 
 
 def summarize(
@@ -131,6 +133,7 @@ def to_document(
             {"id": account, "kind": kind_in(account, run.environment).lower(), "reason": why}
             for account, why in left_out.items()
         ],
+        "failed_checks": [dict(check) for check in run.failed_checks],
     }
     if run.error is not None and not any(summary.is_failed for summary in summaries):
         document["error"] = run.error

@@ -108,11 +108,12 @@ def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
     ended = call(tmp_path, environ, "sync", "all", "--json")
     datasets = ended.document["datasets"]
 
-    assert (0, {"run_id", "environment", "datasets", "left_out"}) == (
+    assert (0, {"run_id", "environment", "datasets", "left_out", "failed_checks"}) == (
         ended.code,
         set(ended.document),
     )
     assert ("paper", []) == (ended.document["environment"], ended.document["left_out"])
+    assert [] == ended.document["failed_checks"]
     assert ["accounts", "positions", "orders", "executions"] == [d["dataset"] for d in datasets]
     for dataset in datasets:
         assert {"dataset", "subjects"} == set(dataset)
@@ -178,6 +179,21 @@ def test_an_unknown_account_is_told_with_those_there_are(
     assert (1, "failed") == (ended.code, item["status"])
     assert f"({FIRST}, {SECOND})" in item["error"]
     assert [FIRST, SECOND] == [item["id"] for item in ended.document["left_out"]]
+
+
+def test_a_break_of_the_reconciliation_is_named_and_is_not_all_well(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """Every read was complete, and still the second answer contradicts the first."""
+    environ = environment(tmp_path, gateway)
+    call(tmp_path, environ, "sync", "all", "--json")
+    with SimulatorThread({"accounts": [{"account": FIRST}, {"account": SECOND}]}) as emptied:
+        ended = call(tmp_path, {**environ, "IBKR_PORT": str(emptied.port)}, "sync", "all", "--json")
+
+    names = {check["check"] for check in ended.document["failed_checks"]}
+    assert 1 == ended.code
+    assert {"positions_follow_from_executions", "changed_positions_have_executions"} <= names
+    assert "positions_follow_from_executions" in ended.stderr
 
 
 def test_a_run_that_could_not_apply_tells_why_in_the_document_and_once_beside_it(

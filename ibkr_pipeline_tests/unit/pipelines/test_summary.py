@@ -53,6 +53,7 @@ def test_the_document_of_one_dataset(workspace: Workspace, broker: FakeBrokerAPI
             },
         ],
         "left_out": [],
+        "failed_checks": [],
     } == to_document([summary], RUN, is_all=False)
 
 
