@@ -143,7 +143,8 @@ def _request(
 def _known_accounts(workspace: Workspace, dataset: Dataset) -> tuple[str, ...]:
     """Return the accounts to expect: those the gateway managed when it last told of them.
 
-    An account it did not manage then was mistyped, or has been missed once already.
+    An account that has vanished since is missed every night, until it is back or an allow-list
+    leaves it out. One the gateway never managed was mistyped.
     """
     last: dict[str, LoadRow] = {}
     for row in workspace.control.loads(dataset=dataset, limit=KNOWN_LOADS):
@@ -157,9 +158,8 @@ def _known_accounts(workspace: Workspace, dataset: Dataset) -> tuple[str, ...]:
         sorted(
             account
             for account, row in last.items()
-            if row.reason != VANISHED
-            and (proof := proofs[row.request_id]) is not None
-            and account in proof.managed_accounts
+            if row.reason == VANISHED
+            or ((proof := proofs[row.request_id]) is not None and account in proof.managed_accounts)
         )
     )
 
