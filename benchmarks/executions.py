@@ -51,6 +51,7 @@ def _ours(port: int) -> None:
 
 
 def _bare(port: int) -> None:
+    # The reference is the bare library; the product itself reaches it through the transport alone.
     from ib_async import IB, StartupFetchNONE
 
     client = IB()

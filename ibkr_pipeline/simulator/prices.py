@@ -92,7 +92,7 @@ class PriceTape:
 
     def _random(self, instrument: Instrument, session: date) -> Random:
         # The generator only draws a plausible price path; it secures nothing.
-        return Random(f"{self._seed}:{instrument.con_id}:{session.isoformat()}")  # noqa: S311
+        return Random(f"{self._seed}:{instrument.con_id}:{session.isoformat()}")  # noqa: S311  # seeded on purpose
 
 
 def round_to_tick(price: Decimal, tick: Decimal) -> Decimal:

@@ -49,7 +49,7 @@ class Register:
         self.fills: list[Fill] = []
         self.next_order_id = 1
         # Identifiers only have to be stable and plausible, not unpredictable.
-        random = Random(seed)  # noqa: S311
+        random = Random(seed)  # noqa: S311  # seeded on purpose
         self._accounts = accounts
         self._base_currency = base_currency
         self._next_perm_id = 1_400_000_000 + random.randrange(100_000_000)

@@ -250,11 +250,11 @@ class IBKRConnection:
 
     # What ib_async's client calls on its wrapper.
 
-    def connectAck(self) -> None:  # noqa: N802
+    def connectAck(self) -> None:  # noqa: N802  # ib_async's own name
         """Note that the handshake is done."""
         self._log("handshake_done", server_version=self.server_version)
 
-    def setEventsDone(self) -> None:  # noqa: N802
+    def setEventsDone(self) -> None:  # noqa: N802  # ib_async's own name
         """Note that the socket is gone."""
         if not self._closing:
             reason = self._lost_reason or "the gateway closed the connection"
@@ -263,7 +263,7 @@ class IBKRConnection:
         if self._lost is not None:
             self._lost.set()
 
-    def connectionClosed(self) -> None:  # noqa: N802
+    def connectionClosed(self) -> None:  # noqa: N802  # ib_async's own name
         """Nothing more: `setEventsDone` said it."""
 
     # On the connection's thread.

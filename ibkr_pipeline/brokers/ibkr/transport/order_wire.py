@@ -70,11 +70,11 @@ class _Capture:
     def __init__(self) -> None:
         self.found: tuple[Contract, Order, OrderState] | None = None
 
-    def openOrder(self, _: object, contract: Contract, order: Order, state: OrderState) -> None:  # noqa: N802
+    def openOrder(self, _: object, contract: Contract, order: Order, state: OrderState) -> None:  # noqa: N802  # ib_async's own name
         """Take an open order."""
         self.found = (contract, order, state)
 
-    def completedOrder(self, contract: Contract, order: Order, state: OrderState) -> None:  # noqa: N802
+    def completedOrder(self, contract: Contract, order: Order, state: OrderState) -> None:  # noqa: N802  # ib_async's own name
         """Take a completed order."""
         self.found = (contract, order, state)
 

@@ -43,7 +43,7 @@ class ReadingClient(_Client):  # type: ignore[misc]  # Any while checking
         self._data: bytes
         self._apiReady: bool
 
-    def _onSocketHasData(self, data: bytes) -> None:  # noqa: N802
+    def _onSocketHasData(self, data: bytes) -> None:  # noqa: N802  # ib_async's own name
         """Cut the stream into messages and hand each to the receiver."""
         self._numBytesRecv += len(data)
         stream = self._data + data if self._data else data
