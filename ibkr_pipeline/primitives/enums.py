@@ -14,12 +14,20 @@ class Environment(StrEnum):
 
 
 class Dataset(StrEnum):
-    """What can be read from a broker, in the order a nightly run reads it."""
+    """What can be read from a broker, in the order a nightly run reads it.
+
+    `flex` is an account statement of the Flex web service; its loads are of one section each.
+    """
 
     ACCOUNTS = "accounts"
     POSITIONS = "positions"
     ORDERS = "orders"
     EXECUTIONS = "executions"
+    FLEX = "flex"
+
+
+#: What the gateway tells. A nightly run reads all of them; each account has one load per request.
+WIRE_DATASETS = (Dataset.ACCOUNTS, Dataset.POSITIONS, Dataset.ORDERS, Dataset.EXECUTIONS)
 
 
 class LoadStatus(StrEnum):
@@ -66,7 +74,8 @@ class OrderStatus(StrEnum):
     """Status of an order as we understand it; the broker's own word stands beside it.
 
     `unknown` is a state to reconcile, not an error. Working: pending_submit, presubmitted,
-    submitted, pending_cancel. Final: filled, cancelled, rejected, expired, inactive.
+    submitted, pending_cancel. Final: filled, cancelled, rejected, expired, inactive. `gone` is
+    no word of the broker's: the order is listed as open no more, and its end was not read.
     """
 
     PENDING_SUBMIT = "pending_submit"
@@ -78,6 +87,7 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     INACTIVE = "inactive"
+    GONE = "gone"
     UNKNOWN = "unknown"
 
 
@@ -86,3 +96,44 @@ class CommissionStatus(StrEnum):
 
     PENDING = "pending"
     FINAL = "final"
+
+
+class OptionEventType(StrEnum):
+    """What may happen to an option other than being traded."""
+
+    ASSIGNMENT = "assignment"
+    EXERCISE = "exercise"
+    EXPIRATION = "expiration"
+    CASH_SETTLEMENT = "cash_settlement"
+
+
+class OptionEventState(StrEnum):
+    """Life of an option event: a statement has the last word."""
+
+    SUSPECTED = "suspected"
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+
+
+class EvidenceKind(StrEnum):
+    """Where evidence of an option event comes from, the strongest first."""
+
+    OPTION_EAE = "option_eae"
+    TRADE = "trade"
+    WIRE_EXECUTION = "wire_execution"
+    POSITION_CHANGE = "position_change"
+
+
+class EventLeg(StrEnum):
+    """Part of an option event: the option itself, what was delivered, or cash."""
+
+    OPTION = "option"
+    DELIVERY = "delivery"
+    CASH = "cash"
+
+
+class BreakState(StrEnum):
+    """Life of a reconciliation break. A closed one says what explained it."""
+
+    OPEN = "open"
+    CLOSED = "closed"

@@ -1,4 +1,4 @@
-"""Identifiers as types, how ours are made, and how an account is masked in a log."""
+"""Identifiers as types, how ours are made, what an account code tells, how a log masks it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ AccountId = NewType("AccountId", str)
 RequestId = NewType("RequestId", str)
 LoadId = NewType("LoadId", str)
 
+#: Beginnings of paper accounts' codes (advisors DF); every other account is a live one.
+PAPER_PREFIXES = ("DU", "DF")
 _ACCOUNT_CODE = re.compile(r"\b(DU|DF|DI|U|F|I)(\d{4,})\b")
 
 
@@ -23,9 +25,24 @@ def new_request_id(started_at: datetime, dataset: str) -> RequestId:
     return RequestId(f"{stamp}-{dataset}-{secrets.token_hex(3)}")
 
 
-def load_id_of(request_id: str, subject: str) -> LoadId:
-    """Return the id of the load of one subject (an account code) in one request."""
-    return LoadId(f"{request_id}:{subject}")
+def load_id_of(request_id: str, subject: str, section: str = "") -> LoadId:
+    """Return the id of the load of one subject (an account code) in one request.
+
+    Args:
+        request_id: The request.
+        subject: Account code.
+        section: Section of a statement; empty for what the gateway tells.
+    """
+    return LoadId(f"{request_id}:{subject}:{section}" if section else f"{request_id}:{subject}")
+
+
+def is_paper_account(account_id: str) -> bool:
+    """Say whether a code is that of a paper account; one of the simulated broker looks alike.
+
+    >>> is_paper_account("DU0000001"), is_paper_account("U0000001")
+    (True, False)
+    """
+    return account_id.startswith(PAPER_PREFIXES)
 
 
 def mask_account(account_id: str) -> str:

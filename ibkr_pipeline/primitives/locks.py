@@ -105,7 +105,7 @@ def _acquire(
         holder = holder_of(path)
         raise BusyError(
             f"Lock {path} was still held by {holder} after {timeout_seconds:g} s; expected it to "
-            "be free. Wait for that run to end, or end it, then run again; `lock_timeout_seconds` "
+            "be free. Wait for that run to end, or end it, then run again; `lock_timeout` "
             "sets how long to wait.",
             holder=holder,
         ) from error

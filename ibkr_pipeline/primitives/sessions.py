@@ -17,8 +17,12 @@ import warnings
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 #: US equities and their options.
 DEFAULT_CALENDAR = "XNYS"
@@ -70,6 +74,31 @@ def is_session(day: date, *, calendar: str = DEFAULT_CALENDAR) -> bool:
     return day in _sessions(calendar, day.year + 1)
 
 
+def sessions_between(
+    first: date, last: date, *, calendar: str = DEFAULT_CALENDAR
+) -> tuple[date, ...]:
+    """Return the sessions from one date to another, both included, ascending."""
+    _rollover(calendar)
+    sessions = _sessions(calendar, max(first, last).year + 1)
+    return tuple(sessions.filter((sessions >= first) & (sessions <= last)))
+
+
+def session_hours(day: date, *, calendar: str = DEFAULT_CALENDAR) -> tuple[datetime, datetime]:
+    """Return when a session opens and closes, UTC; a half day closes early.
+
+    Raises:
+        ValueError: If the exchange has no session on that date.
+    """
+    if not is_session(day, calendar=calendar):
+        raise ValueError(f"{day} was no session of {calendar}.")
+    found = _calendar(calendar, day.year + 1)
+    with warnings.catch_warnings():
+        # As in `_calendar`.
+        warnings.simplefilter("ignore")
+        opens, closes = found.session_open_close(day.isoformat())
+    return opens.to_pydatetime().astimezone(UTC), closes.to_pydatetime().astimezone(UTC)
+
+
 def _trading_days(instants: pl.Series, calendar: str) -> pl.Series:
     zone, rollover = _rollover(calendar)
     if getattr(instants.dtype, "time_zone", None) is None:
@@ -88,17 +117,22 @@ def _rollover(calendar: str) -> tuple[str, time]:
 
 @lru_cache(maxsize=8)
 def _sessions(calendar: str, last_year: int) -> pl.Series:
-    """Return the date of every session from 1990 to the end of `last_year`, ascending.
+    """Return the date of every session from 1990 to the end of `last_year`, ascending."""
+    found = _calendar(calendar, last_year)
+    return pl.Series("session", [session.date() for session in found.sessions], dtype=pl.Date)
 
-    The calendar library is imported here: it costs half a second that most commands can do
-    without.
+
+@lru_cache(maxsize=8)
+def _calendar(calendar: str, last_year: int) -> ExchangeCalendar:
+    """Return the library's calendar from 1990 to the end of `last_year`.
+
+    The library is imported here: it costs half a second that most commands can do without.
     """
     import exchange_calendars
 
     with warnings.catch_warnings():
         # The library calls what the next pandas will do otherwise; its dates are right.
         warnings.simplefilter("ignore")
-        found = exchange_calendars.get_calendar(
+        return exchange_calendars.get_calendar(
             calendar, start=f"{_FIRST_YEAR}-01-01", end=f"{last_year}-12-31"
         )
-    return pl.Series("session", [session.date() for session in found.sessions], dtype=pl.Date)

@@ -1,11 +1,13 @@
 """YAML in, plain values out; a flaw is told by its place and in our own words.
 
 What lives here: safe loading and the wording of its errors. What must not: the text itself in any
-message. The parser's own messages quote the lines around a flaw, and those may hold a secret.
+message. The parser's own messages quote the lines around a flaw, and those may hold a secret. A
+key that stands twice is a flaw too: the parser would take the last one without a word.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ _MEANINGS = (
     ("but found another document", "a second document after `---`; expected one"),
 )
 _UNKNOWN = "something that is no YAML"
+#: A key that is told by its name; anything else may be a value in the wrong place.
+_NAME = re.compile(r"[A-Za-z_][\w-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ def read_mapping(path: Path, *, origin: str = "") -> dict[str, Any]:
 def parse_yaml(text: str) -> Any | YamlFlaw:  # noqa: ANN401  # a document may be any value
     """Return the value of a YAML document, or what keeps it from being one."""
     try:
-        return yaml.safe_load(text)
+        return _value_of(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         return YamlFlaw(
@@ -116,6 +120,56 @@ def parse_yaml(text: str) -> Any | YamlFlaw:  # noqa: ANN401  # a document may b
         return YamlFlaw(line=None, column=None, problem=f"{_UNKNOWN}; is a date impossible?")
     except RecursionError:
         return YamlFlaw(line=None, column=None, problem="brackets nested without end")
+
+
+def _value_of(text: str) -> Any | YamlFlaw:  # noqa: ANN401  # a document may be any value
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        twice = _key_that_stands_twice(node)
+        return loader.construct_document(node) if twice is None else twice
+    finally:
+        loader.dispose()
+
+
+def _key_that_stands_twice(root: yaml.Node) -> YamlFlaw | None:
+    """Return the first key, from top to bottom, that stands above already in its mapping."""
+    flaws: list[YamlFlaw] = []
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias leads to a node that was looked at
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            flaws += _repeated_keys(node)
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return min(flaws, key=lambda flaw: (flaw.line or 0, flaw.column or 0), default=None)
+
+
+def _repeated_keys(mapping: yaml.MappingNode) -> list[YamlFlaw]:
+    firsts: dict[tuple[str, str], yaml.ScalarNode] = {}
+    flaws: list[YamlFlaw] = []
+    for key, _ in mapping.value:
+        if isinstance(key, yaml.ScalarNode):
+            first = firsts.setdefault((key.tag, key.value), key)
+            if first is not key:
+                flaws.append(_repeated(key, first))
+    return flaws
+
+
+def _repeated(key: yaml.ScalarNode, first: yaml.ScalarNode) -> YamlFlaw:
+    name = f"the key `{key.value}`" if _NAME.fullmatch(key.value) else "a key"
+    return YamlFlaw(
+        line=key.start_mark.line + 1,
+        column=key.start_mark.column + 1,
+        problem=f"{name} stands on line {first.start_mark.line + 1} already; keep one of the two",
+    )
 
 
 def _meaning(problem: str) -> str:

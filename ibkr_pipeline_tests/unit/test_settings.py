@@ -8,7 +8,8 @@ import pytest
 
 from ibkr_pipeline.primitives.enums import Environment
 from ibkr_pipeline.primitives.errors import ConfigError
-from ibkr_pipeline.settings import ENVIRONMENT, Settings, load_settings
+from ibkr_pipeline.primitives.setting_variables import unknown_variables
+from ibkr_pipeline.settings import CONFIG_VARIABLE, ENVIRONMENT, Settings, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -146,6 +147,8 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("x: !!python/object/apply:os.system ['true']", "cannot be read as YAML"),
         ("origins: {}", "origins is no setting"),
         ("config_file: x", "config_file is no setting"),
+        ("unknown_variables: {}", "unknown_variables is no setting"),
+        ("mode: paper\nmode: live", "the key `mode` stands on line 1 already"),
     ],
 )
 def test_a_file_that_cannot_be_used_names_its_flaw(tmp_path: Path, text: str, flaw: str) -> None:
@@ -153,6 +156,39 @@ def test_a_file_that_cannot_be_used_names_its_flaw(tmp_path: Path, text: str, fl
     with pytest.raises(ConfigError, match=flaw.replace("[", r"\[")) as caught:
         load_settings(write(tmp_path, text), environ={})
     assert caught.value.exit_code == 2
+
+
+def test_the_wait_for_a_lock_is_set_in_seconds_under_the_name_people_know(tmp_path: Path) -> None:
+    """Messages name `lock_timeout`, and so does the file."""
+    assert 60.0 == load_settings(environ={}).lock_timeout
+    assert 0.5 == load_settings(write(tmp_path, "lock_timeout: 0.5\n"), environ={}).lock_timeout
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("IBKR_PROT", "IBKR_PORT"),
+        ("IBKR_ACCOUNT", "IBKR_ACCOUNTS"),
+        ("IBKR_MODE", "IBKR_PIPELINE_MODE"),
+        ("IBKR_PIPELINE_PORT", "IBKR_PORT"),
+        ("IBKR_PIPELINE_DATE", "IBKR_PIPELINE_DATA"),
+        ("IBKR_DAGSTER_HOME", "DAGSTER_HOME"),
+        ("ibkr_port", "IBKR_PORT"),
+        ("IBKR_USERNAME", None),
+    ],
+)
+def test_a_variable_nothing_reads_is_told_with_the_one_that_was_meant(
+    name: str, nearest: str | None
+) -> None:
+    """A slip in a name would be a default without a word: perhaps another account."""
+    settings = load_settings(environ={name: "7", "PATH": "/bin", "IBKR_PORT": "7"})
+
+    assert {name: nearest} == settings.unknown_variables
+
+
+def test_every_known_variable_is_no_slip() -> None:
+    """Each of them may be set without a warning."""
+    assert {} == unknown_variables([*ENVIRONMENT, CONFIG_VARIABLE, "PATH", "DAGSTER_DEBUG"])
 
 
 def test_a_section_that_is_no_section_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.setting_problems import SettingsError
+from ibkr_pipeline.primitives.setting_types import keys_of
 from ibkr_pipeline.settings import (
     Settings,
     contradictions,
@@ -59,7 +60,12 @@ def test_an_illegal_value_is_told_with_its_variable_and_what_was_expected(
         ("port: 1", "port", "ibkr.port, the nearest there is"),
         ("MODE: paper", "MODE", "mode, the nearest there is"),
         ("log: {zzzz: 1}", "log.zzzz", "one of level, format, file"),
-        ("7: 1", "7", f"one of {', '.join(list(Settings.model_fields)[:-2])}"),
+        ("7: 1", "7", f"one of {', '.join(keys_of(Settings))}"),
+        (
+            "lock_timeout_seconds: 5",
+            "lock_timeout_seconds",
+            "lock_timeout, the nearest there is",
+        ),
     ],
 )
 def test_an_unknown_key_is_told_with_its_file_and_the_nearest_legal_one(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ibkr_pipeline.landing.layout import check_request_id
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 from ibkr_pipeline.primitives.identifiers import (
     load_id_of,
     mask_account,
@@ -34,7 +34,7 @@ def test_later_requests_sort_later_and_two_of_an_instant_differ() -> None:
     assert len({new_request_id(AT, "orders") for _ in range(100)}) == 100
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_a_request_id_may_name_a_file(dataset: Dataset) -> None:
     """Landing refuses what may not."""
     request_id = new_request_id(AT, dataset.value)

@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from ibkr_pipeline.primitives.sessions import is_session, session_date, session_dates
+from ibkr_pipeline.primitives.sessions import (
+    is_session,
+    session_date,
+    session_dates,
+    session_hours,
+    sessions_between,
+)
 
 _NEW_YORK = ZoneInfo("America/New_York")
 _CHICAGO = ZoneInfo("America/Chicago")
@@ -91,3 +97,24 @@ def test_what_cannot_be_dated_is_refused() -> None:
         session_date(datetime(2026, 11, 18, tzinfo=UTC), calendar="XLON")
     with pytest.raises(ValueError, match="1990"):
         session_date(datetime(1980, 1, 2, tzinfo=UTC))
+
+
+def test_sessions_between_two_dates_leave_holidays_out() -> None:
+    """Thanksgiving 2026 is 26 November; both ends count."""
+    days = sessions_between(date(2026, 11, 25), date(2026, 11, 30))
+
+    assert (date(2026, 11, 25), date(2026, 11, 27), date(2026, 11, 30)) == days
+
+
+def test_a_half_day_closes_early() -> None:
+    """13:00 in New York on the day after Thanksgiving is 18:00 UTC."""
+    opens, closes = session_hours(date(2026, 11, 27))
+
+    assert datetime(2026, 11, 27, 14, 30, tzinfo=UTC) == opens
+    assert datetime(2026, 11, 27, 18, 0, tzinfo=UTC) == closes
+
+
+def test_a_day_without_a_session_has_no_hours() -> None:
+    """A Sunday opens nowhere."""
+    with pytest.raises(ValueError, match="no session"):
+        session_hours(date(2026, 11, 29))

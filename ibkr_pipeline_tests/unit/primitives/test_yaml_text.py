@@ -24,6 +24,7 @@ FLAWS = {
     "control": ("host: x\ntoken: CANARY\x01\n", 2, 14, "control character"),
     "date": ("token: CANARY\nday: 2024-13-45\n", None, None, "date"),
     "document": ("token: CANARY\n---\na: 1\n", 2, 1, "---"),
+    "value as key": ("token: CANARY\nCANARY 1: x\nCANARY 1: y\n", 3, 1, "on line 2 already"),
     "nested": ("[" * 5000 + "CANARY", None, None, ""),
 }
 
@@ -45,3 +46,33 @@ def test_a_flaw_has_its_place_and_its_meaning_and_nothing_of_the_text(
 def test_a_text_without_a_flaw_is_its_value() -> None:
     """Nothing but plain values is made of it."""
     assert {"a": [1, "x", None]} == parse_yaml("a: [1, x, null]")
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (
+            "ibkr:\n  port: 7497\n  host: x\n  port: 4002\n",
+            "line 4, column 3: the key `port` stands on line 2 already; keep one of the two",
+        ),
+        (
+            "mode: paper\nlog: {}\nmode: live\n",
+            "line 3, column 1: the key `mode` stands on line 1 already; keep one of the two",
+        ),
+        (
+            "a: [{b: 1, b: 1}]\n",
+            "line 1, column 12: the key `b` stands on line 1 already; keep one of the two",
+        ),
+    ],
+    ids=["section", "top", "list"],
+)
+def test_a_key_that_stands_twice_is_told_with_both_lines(text: str, flaw: str) -> None:
+    """The parser would take the last one: a file read from the top says something else."""
+    assert flaw == str(parse_yaml(text))
+
+
+def test_the_same_key_may_stand_under_two_headings() -> None:
+    """It is another key there, also where an alias repeats a whole mapping."""
+    text = "a: &x {name: 1}\nb: *x\nc: {name: 2}\n"
+
+    assert {"a": {"name": 1}, "b": {"name": 1}, "c": {"name": 2}} == parse_yaml(text)
