@@ -16,7 +16,7 @@ from ibkr_pipeline.simulator.document import ScenarioError
 from ibkr_pipeline.simulator.gateway.recording import Recorder
 from ibkr_pipeline.simulator.gateway.simulator import Simulator
 from ibkr_pipeline.simulator.scenario import bundled_scenarios, load_simulator
-from ibkr_pipeline.simulator.serving import Ports, RunningSimulator
+from ibkr_pipeline.simulator.serving import PortError, Ports, RunningSimulator
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,10 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
             simulator = load_simulator(options.scenario, seed=options.seed, recorder=recorder)
             # A large book lives as long as the program: the collector need not walk it.
             gc.freeze()
-            ports = Ports(tws=options.port, control=options.control_port)
+            ports = Ports(tws=options.port, flex=options.flex_port, control=options.control_port)
             asyncio.run(
                 serve_until_stopped(simulator, ports, stop_with_stdin=options.stop_with_stdin)
             )
+    except PortError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     except (ScenarioError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve a simulated Interactive Brokers gateway on 127.0.0.1.",
     )
     parser.add_argument("--port", type=int, default=0, help="TWS port; 0 picks a free one")
+    parser.add_argument("--flex-port", type=int, default=0, help="Flex port; 0 picks a free one")
     parser.add_argument("--control-port", type=int, default=0, help="control port; 0 picks one")
     parser.add_argument(
         "--scenario",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ibkr_pipeline.simulator.ledger import CENT
+from ibkr_pipeline.simulator.posting import CENT
 from ibkr_pipeline.simulator.records import ZERO
 from ibkr_pipeline.simulator.valuation import AccountValue, CurrencyLedger
 

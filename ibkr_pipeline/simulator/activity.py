@@ -1,4 +1,4 @@
-"""The orders a scenario says have already happened today, played into the book.
+"""The orders a scenario says have already happened in a session, played into the book.
 
 What lives here: the keys of one past order and how its outcome comes about. What must not: matching
 (a past order fills exactly as written).
@@ -14,7 +14,7 @@ from decimal import Decimal
 from ibkr_pipeline.simulator.book import Book
 from ibkr_pipeline.simulator.document import Section
 from ibkr_pipeline.simulator.instruments import ContractQuery, Instrument
-from ibkr_pipeline.simulator.ledger import total
+from ibkr_pipeline.simulator.posting import total
 from ibkr_pipeline.simulator.records import OrderStatus, OrderTicket
 from ibkr_pipeline.simulator.register import Execution
 
@@ -25,7 +25,7 @@ _ENDS = ("filled", "working", "cancelled", "rejected")
 class PastFill:
     """One execution of a past order; `corrected_to` is the price of its second revision."""
 
-    at: datetime
+    at: time
     quantity: Decimal
     price: Decimal
     exchange: str
@@ -33,18 +33,36 @@ class PastFill:
     allocated: dict[str, Decimal]
 
 
-def play_orders(book: Book, sections: Iterable[Section]) -> None:
-    """Place the orders of a scenario and bring each to its end.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastOrder:
+    """One past order, checked; `at` is a local time of the session it is played in."""
+
+    ticket: OrderTicket
+    instrument: Instrument
+    at: time
+    fills: tuple[PastFill, ...]
+    end: str
+    reason: str
+    has_own_id: bool
+
+
+def read_orders(book: Book, sections: Iterable[Section]) -> tuple[PastOrder, ...]:
+    """Read the past orders of one session.
 
     Raises:
         ScenarioError: If an order names an unknown account or instrument, or its fills do not add
             up to its end.
     """
-    for section in sections:
-        _play_order(book, section)
+    return tuple(_read_order(book, section) for section in sections)
 
 
-def _play_order(book: Book, section: Section) -> None:
+def play_orders(book: Book, orders: Iterable[PastOrder]) -> None:
+    """Place past orders in the current session and bring each to its end."""
+    for order in orders:
+        _play_order(book, order)
+
+
+def _read_order(book: Book, section: Section) -> PastOrder:
     instrument = _instrument(book, section)
     account = section.text("account")
     if account not in book.accounts:
@@ -54,35 +72,53 @@ def _play_order(book: Book, section: Section) -> None:
     order_id = section.integer("order_id", -1, low=-1, high=2**31 - 1)
     ticket = OrderTicket(
         client_id=section.integer("client_id", 1, low=0, high=2**31 - 1),
-        order_id=book.register.next_order_id if order_id < 0 else order_id,
+        order_id=max(order_id, 0),
         contract=ContractQuery(con_id=instrument.con_id),
         action=section.choice("action", "BUY", ("BUY", "SELL")),
         quantity=quantity,
         order_type="MKT" if limit is None else "LMT",
         limit_price=limit,
         tif=section.choice("tif", "DAY", ("DAY", "GTC")),
+        account=account,
         order_ref=section.text("order_ref", ""),
         outside_rth=section.flag("outside_rth"),
         fa_group=section.text("fa_group", ""),
     )
-    order = book.register.accept(ticket, instrument, account, _moment(book, section))
-    fills = [_read_fill(book, s) for s in section.sections("fills")]
+    at = _moment(book, section)
+    fills = tuple(_read_fill(book, s) for s in section.sections("fills"))
     end = section.choice("end", "filled" if fills else "working", _ENDS)
     reason = section.text("reason", "")
     section.end()
     filled = total(f.quantity for f in fills)
     if filled > quantity or (end == "filled" and filled != quantity):
         raise section.error(f"fills add up to {filled}, the order has {quantity} and ends {end}.")
-    for fill in fills:
+    return PastOrder(
+        ticket=ticket,
+        instrument=instrument,
+        at=at,
+        fills=fills,
+        end=end,
+        reason=reason,
+        has_own_id=order_id >= 0,
+    )
+
+
+def _play_order(book: Book, past: PastOrder) -> None:
+    ticket = past.ticket
+    if not past.has_own_id:
+        ticket = replace(ticket, order_id=book.register.next_order_id)
+    accepted_at = _today_at(book, past.at)
+    order = book.register.accept(ticket, past.instrument, ticket.account, accepted_at)
+    for fill in past.fills:
         _play_fill(book, order.perm_id, fill)
-    _play_end(book, order.perm_id, end, reason)
+    _play_end(book, order.perm_id, past.end, past.reason)
 
 
 def _play_fill(book: Book, perm_id: int, fill: PastFill) -> None:
     execution = Execution(
         quantity=fill.quantity,
         price=fill.price,
-        at=fill.at,
+        at=_today_at(book, fill.at),
         exchange=fill.exchange,
         books=not fill.allocated,
     )
@@ -122,16 +158,20 @@ def _read_fill(book: Book, section: Section) -> PastFill:
     return fill
 
 
-def _moment(book: Book, section: Section) -> datetime:
+def _moment(book: Book, section: Section) -> time:
     text = section.text("at", "10:00:00")
     try:
         local = time.fromisoformat(text)
     except ValueError as error:
         raise section.error(f"at was {text!r}, expected a quoted HH:MM:SS.") from error
-    moment = book.market.clock.at_local(book.market.clock.today(), local)
-    if moment > book.market.clock.now():
+    # Every session is entered at the same time of day, so this holds for later ones as well.
+    if _today_at(book, local) > book.market.clock.now():
         raise section.error(f"at was {text}, later than the clock.")
-    return moment
+    return local
+
+
+def _today_at(book: Book, local: time) -> datetime:
+    return book.market.clock.at_local(book.market.clock.today(), local)
 
 
 def _instrument(book: Book, section: Section) -> Instrument:

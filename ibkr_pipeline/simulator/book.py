@@ -1,8 +1,8 @@
 """The broker's book: accounts, orders and fills, and what each request does to them.
 
-What lives here: the life of an order (accept, match, modify, cancel, expire), corrections, and the
-session roll. Every change returns the events a gateway would send. What must not: sockets, message
-layouts, client subscriptions.
+What lives here: the life of an order (accept, match, modify, cancel, expire) and corrections. Every
+change returns the events a gateway would send. What must not: the session roll (`rollover.py`),
+sockets, message layouts, client subscriptions.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
 
+from ibkr_pipeline.simulator.bookings import BookingIds
+from ibkr_pipeline.simulator.history import History
 from ibkr_pipeline.simulator.instruments import Instrument
-from ibkr_pipeline.simulator.ledger import CENT, AccountLedger
+from ibkr_pipeline.simulator.ledger import AccountLedger
 from ibkr_pipeline.simulator.market import Market
 from ibkr_pipeline.simulator.order_rules import (
     BAD_ACCOUNT,
@@ -27,6 +29,7 @@ from ibkr_pipeline.simulator.order_rules import (
     refuse_new_order,
     reject_for_margin,
 )
+from ibkr_pipeline.simulator.posting import CENT
 from ibkr_pipeline.simulator.records import (
     ZERO,
     AccountOpening,
@@ -42,7 +45,8 @@ from ibkr_pipeline.simulator.records import (
     StatusChanged,
 )
 from ibkr_pipeline.simulator.register import Execution, Register
-from ibkr_pipeline.simulator.sessions import DAY_ORDER_END
+from ibkr_pipeline.simulator.script import Script
+from ibkr_pipeline.simulator.sessions import is_session
 from ibkr_pipeline.simulator.valuation import AccountValue, value_account
 
 
@@ -61,6 +65,9 @@ class Book:
             o.account: AccountLedger(o, market.base_currency) for o in openings
         }
         self.register = Register(self.accounts, market.base_currency, seed)
+        self.history = History()
+        self.booking_ids = BookingIds(seed)
+        self.script = Script()
 
     @property
     def fills(self) -> list[Fill]:
@@ -71,6 +78,11 @@ class Book:
     def orders(self) -> dict[int, Order]:
         """Every order by permanent id."""
         return self.register.orders
+
+    @property
+    def session_number(self) -> int:
+        """Number of the current session; the one the scenario starts in is 1."""
+        return 1 + sum(is_session(session) for session in self.history.sessions())
 
     def now(self) -> datetime:
         """Return the simulated instant, UTC."""
@@ -125,7 +137,7 @@ class Book:
         margin = self._margin_refusal(order)
         if margin is not None:
             return self.reject(order, margin)
-        return [OrderOpened(order), StatusChanged(order), *self._work(order.perm_id)]
+        return [OrderOpened(order), StatusChanged(order), *self.work(order.perm_id)]
 
     def place_manual(self, ticket: OrderTicket) -> list[Event]:
         """Place an order by hand in TWS: order id 0, client id 0, no reference.
@@ -143,7 +155,7 @@ class Book:
         if refusal is not None:
             raise ValueError(f"The manual order was refused with {refusal[0]}: {refusal[1]}")
         order = self.register.accept(manual, matches[0], account, self.now())
-        return [OrderOpened(order), StatusChanged(order), *self._work(order.perm_id)]
+        return [OrderOpened(order), StatusChanged(order), *self.work(order.perm_id)]
 
     def cancel(self, client_id: int, order_id: int) -> list[Event]:
         """Cancel an order by the id its own client knows it by."""
@@ -195,7 +207,7 @@ class Book:
             event
             for order in self.open_orders()
             if order.instrument.con_id == instrument.con_id
-            for event in self._work(order.perm_id)
+            for event in self.work(order.perm_id)
         ]
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal) -> list[Event]:
@@ -216,25 +228,14 @@ class Book:
         """Correct the price of an execution; positions and cash follow."""
         return self.register.correct(exec_id, price)
 
-    def advance(self, seconds: float) -> list[Event]:
-        """Move the clock; DAY orders end with the evening and the day with midnight."""
-        before = self.market.clock.local_now()
-        end = self.market.clock.at_local(before.date(), DAY_ORDER_END)
-        self.market.clock.advance(seconds)
-        new_day = self.market.clock.today() != before.date()
-        events = self._expire_day_orders() if new_day or before < end <= self.now() else []
-        if new_day:
-            self._close_day()
-        return events
-
-    def advance_session(self) -> list[Event]:
-        """Go to the next session: DAY orders end, prices move, resting GTC orders may trade."""
-        events = self._expire_day_orders()
-        self.market.move_to_next_session()
-        self._close_day()
-        for order in self.open_orders():
-            events += self._work(order.perm_id)
-        return events
+    def expire_day_orders(self) -> list[Event]:
+        """End every DAY order that can still trade."""
+        return [
+            event
+            for order in self.open_orders()
+            if order.tif == "DAY"
+            for event in self.expire_order(order)
+        ]
 
     def _modify(self, ticket: OrderTicket, order: Order) -> list[Event]:
         refusal = refuse_modification(ticket, order)
@@ -261,7 +262,7 @@ class Book:
                     completed_status=f"Filled Size: {changed.filled.normalize():f}",
                 )
             )
-        return [OrderOpened(changed), StatusChanged(changed), *self._work(changed.perm_id)]
+        return [OrderOpened(changed), StatusChanged(changed), *self.work(changed.perm_id)]
 
     def _account_of(self, ticket: OrderTicket) -> tuple[str, Refusal | None]:
         if ticket.account in self.accounts:
@@ -285,7 +286,7 @@ class Book:
         required = (value.initial_margin + needed).quantize(CENT)
         return reject_for_margin(required, value.equity_with_loan, value.base_currency)
 
-    def _work(self, perm_id: int) -> list[Event]:
+    def work(self, perm_id: int) -> list[Event]:
         """Let one order meet the market; a resting order becomes Submitted."""
         order = self.orders[perm_id]
         events: list[Event] = []
@@ -312,18 +313,6 @@ class Book:
             )
             events.append(OrderOpened(charged))
         return [*events, Commissioned(fill)]
-
-    def _expire_day_orders(self) -> list[Event]:
-        return [
-            event
-            for order in self.open_orders()
-            if order.tif == "DAY"
-            for event in self.expire_order(order)
-        ]
-
-    def _close_day(self) -> None:
-        for ledger in self.accounts.values():
-            ledger.close_day()
 
 
 def _refused(ticket: OrderTicket, refusal: Refusal) -> list[Event]:

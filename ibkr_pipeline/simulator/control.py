@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 
+from ibkr_pipeline.simulator.flex.service import FlexService
 from ibkr_pipeline.simulator.gateway.faults import parse_fault
 from ibkr_pipeline.simulator.gateway.server import LOOPBACK, GatewayServer
 from ibkr_pipeline.simulator.instruments import ContractQuery
 from ibkr_pipeline.simulator.records import Order, OrderTicket
+from ibkr_pipeline.simulator.rollover import advance, advance_session
 
 _LINE_LIMIT = 1 << 20
 Arguments = Mapping[str, object]
@@ -30,13 +32,21 @@ class ControlServer:
 
     Args:
         gateway: The gateway that is controlled.
+        flex: The Flex service beside it.
         stop: Called by the command `stop`.
         port: TCP port; 0 picks a free one.
     """
 
-    def __init__(self, gateway: GatewayServer, stop: Callable[[], None], port: int = 0) -> None:
+    def __init__(
+        self,
+        gateway: GatewayServer,
+        flex: FlexService,
+        stop: Callable[[], None],
+        port: int = 0,
+    ) -> None:
         self.port = port
         self._gateway = gateway
+        self._flex = flex
         self._stop = stop
         self._server: asyncio.Server | None = None
         self._commands: dict[str, Callable[[Arguments], object]] = {
@@ -46,6 +56,7 @@ class ControlServer:
             "fault": self._fault,
             "clear_faults": self._clear_faults,
             "requests": self._requests,
+            "flex_requests": self._flex_requests,
             "place_manual_order": self._place_manual_order,
             "fill": self._fill,
             "correct": self._correct,
@@ -105,6 +116,8 @@ class ControlServer:
         return {
             "now": book.market.clock.now().isoformat(),
             "session": book.market.clock.today().isoformat(),
+            "session_number": book.session_number,
+            "statements": [d.isoformat() for d in book.history.sessions()],
             "listening": self._gateway.is_listening,
             "clients": self._gateway.connected_clients(),
             "accounts": {
@@ -129,12 +142,12 @@ class ControlServer:
 
     def _advance(self, arguments: Arguments) -> object:
         seconds = float(_number(arguments, "seconds"))
-        self._gateway.publish(self._gateway.simulator.book.advance(seconds))
+        self._gateway.publish(advance(self._gateway.simulator.book, seconds))
         return {"now": self._gateway.simulator.book.market.clock.now().isoformat()}
 
     def _advance_session(self, _arguments: Arguments) -> object:
         book = self._gateway.simulator.book
-        self._gateway.publish(book.advance_session())
+        self._gateway.publish(advance_session(book))
         return {"session": book.market.clock.today().isoformat()}
 
     def _fault(self, arguments: Arguments) -> object:
@@ -149,6 +162,9 @@ class ControlServer:
         wanted = arguments.get("message_id")
         found = self._gateway.simulator.recorder.requests
         return {"requests": [asdict(r) for r in found if wanted in (None, r.message_id)]}
+
+    def _flex_requests(self, _arguments: Arguments) -> object:
+        return {"requests": [asdict(r) for r in self._flex.requests]}
 
     def _place_manual_order(self, arguments: Arguments) -> object:
         book = self._gateway.simulator.book

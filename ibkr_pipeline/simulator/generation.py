@@ -90,6 +90,7 @@ def _generate_order(
         action="BUY" if number % 2 == 0 else "SELL",
         quantity=Decimal(_LOT * pieces),
         order_type="MKT",
+        account=account,
         order_ref=f"bulk-{number}",
     )
     return book.register.accept(ticket, stock, account, moment)

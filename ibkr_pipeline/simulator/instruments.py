@@ -138,7 +138,7 @@ def _matches_option(instrument: Instrument, query: ContractQuery) -> bool:
 
 def built_in_instruments() -> list[Instrument]:
     """Return the catalogue every scenario starts with."""
-    return [*_stocks(), *_options(), *_futures(), *_currencies()]
+    return [*_stocks(), *_options(), *_futures(), *_currencies(), *_indexes()]
 
 
 def _stocks() -> list[Instrument]:
@@ -239,3 +239,35 @@ def _currencies() -> list[Instrument]:
         )
         for con_id, symbol, mark in rows
     ]
+
+
+def _indexes() -> list[Instrument]:
+    """An index, which nobody can hold, and an option on it, which is settled in cash."""
+    index = Instrument(
+        con_id=416904,
+        symbol="SPX",
+        sec_type="IND",
+        currency="USD",
+        mark=Decimal("5923.40"),
+        exchange="CBOE",
+        local_symbol="SPX",
+        trading_class="SPX",
+        long_name="S&P 500 Stock Index",
+    )
+    option = Instrument(
+        con_id=736112905,
+        symbol="SPX",
+        sec_type="OPT",
+        currency="USD",
+        mark=Decimal("31.20"),
+        local_symbol="SPXW  261120P05900000",
+        trading_class="SPXW",
+        multiplier=100,
+        expiry="20261120",
+        strike=Decimal(5900),
+        right="P",
+        min_tick=Decimal("0.05"),
+        long_name="SPX option",
+        under_con_id=index.con_id,
+    )
+    return [index, option]

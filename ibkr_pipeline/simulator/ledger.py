@@ -1,49 +1,59 @@
 """What one account owns: holdings at average cost and cash per currency.
 
-What lives here: the posting of a fill to holdings and cash, and the realized result it causes.
-What must not: orders, and anything that needs a current price (`valuation.py`).
+What lives here: the state of an account, the booking of fills and of what happens overnight. What
+must not: orders, the arithmetic of one trade (`posting.py`), and anything that needs a current
+price (`valuation.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
-from ibkr_pipeline.simulator.instruments import Instrument
+from ibkr_pipeline.simulator.posting import Holding, post_fill
 from ibkr_pipeline.simulator.records import ZERO, AccountOpening, Fill
 
-CENT = Decimal("0.01")
-_COST_DIGITS = Decimal("0.00000001")
 
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A position: signed quantity and signed total cost in the instrument's currency.
-
-    Cost includes the multiplier, and the opening commission of stocks and options; a short
-    position has negative quantity and negative cost, so the average cost is positive.
-    """
-
-    instrument: Instrument
-    quantity: Decimal
-    cost: Decimal
+class AccountState(Protocol):
+    """What can be valued: holdings and cash of one account, now or at the end of a day."""
 
     @property
-    def average_cost(self) -> Decimal:
-        """Cost per unit including the multiplier; 0 for a flat position."""
-        if not self.quantity:
-            return ZERO
-        return (self.cost / self.quantity).quantize(_COST_DIGITS)
+    def account(self) -> str:
+        """Account id."""
+
+    @property
+    def account_type(self) -> str:
+        """Kind of account as the gateway names it."""
+
+    @property
+    def base_currency(self) -> str:
+        """Currency of the totals."""
+
+    @property
+    def cash(self) -> Mapping[str, Decimal]:
+        """Cash per currency."""
+
+    @property
+    def holdings(self) -> Mapping[int, Holding]:
+        """Holdings by contract id; a flat one may be left in."""
+
+    @property
+    def realized(self) -> Mapping[int, Decimal]:
+        """Realized result of the day by contract id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """The effect of one trade: the new holding, cash moves and the realized result (or None)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """An account as it stood at one instant."""
 
-    holding: Holding | None
-    cash: tuple[tuple[str, Decimal], ...]
-    realized: Decimal | None
+    account: str
+    account_type: str
+    base_currency: str
+    cash: Mapping[str, Decimal]
+    holdings: Mapping[int, Holding]
+    realized: Mapping[int, Decimal]
 
 
 class AccountLedger:
@@ -66,6 +76,19 @@ class AccountLedger:
         self.start_holdings = _opening_holdings(opening)
         self._restart()
 
+    @property
+    def account_type(self) -> str:
+        """Kind of account as the gateway names it."""
+        return self.opening.account_type
+
+    def state(self) -> LedgerState:
+        """Return the account as it stands."""
+        return self._state_of(self.cash, self.holdings, self.realized)
+
+    def start_state(self) -> LedgerState:
+        """Return the account as it stood when the day began."""
+        return self._state_of(self.start_cash, self.start_holdings, {})
+
     def post(self, fill: Fill) -> Decimal | None:
         """Book a fill and return its realized result, net of commission; None if it opened."""
         if not fill.books:
@@ -78,7 +101,15 @@ class AccountLedger:
 
         The ledger is computed again from its opening, because a corrected price changes the cost
         every later fill was measured against.
+
+        Raises:
+            LookupError: If the execution belongs to a day that has ended.
         """
+        if all(f.root != corrected.root for f in self.fills):
+            raise LookupError(
+                f"Execution {corrected.exec_id!r} belongs to a day that has ended; correct it "
+                "before its session ends."
+            )
         self.fills = [corrected if f.root == corrected.root else f for f in self.fills]
         self._restart()
         realized: Decimal | None = None
@@ -87,6 +118,21 @@ class AccountLedger:
             if fill is corrected:
                 realized = outcome
         return realized
+
+    def book(
+        self,
+        holdings: Iterable[Holding],
+        cash: Iterable[tuple[str, Decimal]],
+    ) -> None:
+        """Put holdings and cash moves of the night in place; a day's fills never see them.
+
+        A correction computes the day again from its fills, so this is called when the day's fills
+        are final, right before `close_day`.
+        """
+        for holding in holdings:
+            self.holdings[holding.instrument.con_id] = holding
+        for currency, amount in cash:
+            self.cash[currency] = self.cash.get(currency, ZERO) + amount
 
     def close_day(self) -> None:
         """Make the current state the start of the next day and forget realized results.
@@ -97,6 +143,21 @@ class AccountLedger:
         self.start_holdings = {k: h for k, h in self.holdings.items() if h.quantity}
         self.fills = []
         self._restart()
+
+    def _state_of(
+        self,
+        cash: Mapping[str, Decimal],
+        holdings: Mapping[int, Holding],
+        realized: Mapping[int, Decimal],
+    ) -> LedgerState:
+        return LedgerState(
+            account=self.account,
+            account_type=self.account_type,
+            base_currency=self.base_currency,
+            cash=dict(cash),
+            holdings=dict(holdings),
+            realized=dict(realized),
+        )
 
     def _restart(self) -> None:
         self.cash = dict(self.start_cash)
@@ -115,68 +176,8 @@ class AccountLedger:
         return posting.realized
 
 
-def post_fill(held: Holding | None, fill: Fill, base_currency: str) -> Posting:
-    """Compute what a fill does to a holding and to cash.
-
-    Stocks and options pay their price; a future pays only its result when it is closed; a
-    currency pair exchanges one cash balance for another and holds nothing.
-    """
-    instrument, signed = fill.instrument, fill.signed_quantity
-    value = (signed * fill.price * instrument.multiplier).quantize(CENT)
-    if instrument.sec_type == "CASH":
-        exchanged = ((instrument.symbol, signed), (instrument.currency, -value))
-        return Posting(None, (*exchanged, (base_currency, -fill.commission)), None)
-    is_future = instrument.sec_type == "FUT"
-    before = held or Holding(instrument, ZERO, ZERO)
-    cost_commission = ZERO if is_future else fill.commission
-    closed = min(abs(signed), abs(before.quantity)) if signed * before.quantity < 0 else ZERO
-    after, gross = _settle(before, signed, value, cost_commission, closed)
-    realized = None
-    if closed:
-        share = fill.commission if is_future else fill.commission * closed / abs(signed)
-        realized = (gross - share).quantize(CENT)
-    paid = gross.quantize(CENT) - fill.commission if is_future else -value - fill.commission
-    return Posting(after, ((instrument.currency, paid),), realized)
-
-
-def _settle(
-    before: Holding, signed: Decimal, value: Decimal, commission: Decimal, closed: Decimal
-) -> tuple[Holding, Decimal]:
-    """Return the holding after a trade and the gross result of the part that closed."""
-    if not closed:
-        grown = Holding(
-            before.instrument, before.quantity + signed, before.cost + value + commission
-        )
-        return grown, ZERO
-    released = (before.cost * closed / abs(before.quantity)).quantize(_COST_DIGITS)
-    closing_value = value * closed / abs(signed)
-    opened = abs(signed) - closed
-    cost = before.cost - released
-    if opened:
-        cost = value - closing_value + commission * opened / abs(signed)
-    elif closed == abs(before.quantity):
-        cost = ZERO
-    return Holding(before.instrument, before.quantity + signed, cost), -closing_value - released
-
-
 def _opening_holdings(opening: AccountOpening) -> dict[int, Holding]:
     return {
         instrument.con_id: Holding(instrument, quantity, quantity * price * instrument.multiplier)
         for instrument, quantity, price in opening.positions
     }
-
-
-def commission_of(instrument: Instrument, quantity: Decimal) -> Decimal:
-    """Return the broker's charge for a fill, in `commission_currency_of` it, rounded to cents."""
-    rates: dict[str, tuple[str, str]] = {
-        "STK": ("0.005", "1.00"),
-        "OPT": ("0.65", "0.65"),
-        "FUT": ("2.25", "2.25"),
-    }
-    per_unit, minimum = rates.get(instrument.sec_type, ("0", "2.00"))
-    return max(Decimal(per_unit) * quantity, Decimal(minimum)).quantize(CENT)
-
-
-def total(amounts: Iterable[Decimal]) -> Decimal:
-    """Add amounts up; 0 for none."""
-    return sum(amounts, ZERO)

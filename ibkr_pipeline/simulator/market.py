@@ -6,8 +6,9 @@ accounts and order states (`book.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from ibkr_pipeline.simulator.instruments import Catalogue, Instrument
@@ -79,6 +80,14 @@ class Market:
             raise ValueError(f"{instrument.local_symbol} price was {price}; it must be positive.")
         self._marks[instrument.con_id] = round_to_tick(price, instrument.min_tick)
 
+    def marks(self) -> dict[int, Decimal]:
+        """Return the current price of every instrument by contract id."""
+        return dict(self._marks)
+
+    def closes(self, session: date) -> dict[int, Decimal]:
+        """Return the closing prices of a session along the undisturbed price path."""
+        return {i.con_id: self.tape.close(i, session) for i in self.catalogue}
+
     def move_to_next_session(self) -> None:
         """Advance the clock one session and every mark along its seeded path."""
         session = self.clock.advance_session()
@@ -88,10 +97,14 @@ class Market:
 
     def rates(self) -> dict[str, Decimal]:
         """Return the base currency per unit of every currency that has a listed pair."""
+        return self.rates_at(self._marks)
+
+    def rates_at(self, marks: Mapping[int, Decimal]) -> dict[str, Decimal]:
+        """Return the base currency per unit of every currency at given marks."""
         pairs = {
-            i.symbol: self._marks[i.con_id]
+            i.symbol: marks[i.con_id]
             for i in self.catalogue
-            if i.sec_type == "CASH" and i.currency == self.base_currency
+            if i.sec_type == "CASH" and i.currency == self.base_currency and i.con_id in marks
         }
         return {self.base_currency: Decimal(1), **pairs}
 

@@ -23,6 +23,7 @@ BAD_TICK: Refusal = (
     "The price does not conform to the minimum price variation for this contract.",
 )
 NO_ACCOUNT: Refusal = (435, "You must specify an account.")
+INDEX: Refusal = (201, "Order rejected - reason:Trading of an index is not possible")
 BAD_ACCOUNT: Refusal = (201, "Order rejected - reason:Invalid account number")
 
 # Order types a gateway knows but this market does not trade.
@@ -39,6 +40,8 @@ _KNOWN_TIFS = frozenset({"IOC", "FOK", "GTD", "OPG", "DTC", "AUC", "GTX"})
 
 def refuse_new_order(ticket: OrderTicket, instrument: Instrument) -> Refusal | None:
     """Return why a well-addressed new order is refused, or None."""
+    if instrument.sec_type == "IND":
+        return INDEX
     return (
         _refuse_feature(ticket)
         or _refuse_type(ticket)

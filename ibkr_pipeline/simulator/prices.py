@@ -14,7 +14,7 @@ from random import Random
 from ibkr_pipeline.simulator.instruments import Instrument
 from ibkr_pipeline.simulator.sessions import next_session, previous_session
 
-_DAILY_MOVE = {"STK": 0.012, "OPT": 0.05, "FUT": 0.009, "CASH": 0.004}
+_DAILY_MOVE = {"STK": 0.012, "OPT": 0.05, "FUT": 0.009, "CASH": 0.004, "IND": 0.008}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

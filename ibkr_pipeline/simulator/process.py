@@ -72,6 +72,11 @@ class ControlClient:
         """Arm a scripted fault."""
         return self.call("fault", name=name, **parameters)
 
+    def flex_requests(self) -> list[dict[str, object]]:
+        """Return the recorded Flex requests; their tokens are masked."""
+        found = self.call("flex_requests")["requests"]
+        return list(found) if isinstance(found, list) else []
+
     def requests(self, message_id: int | None = None) -> list[dict[str, object]]:
         """Return the recorded requests, of one kind or all."""
         answer = self.call("requests", message_id=message_id)
@@ -86,6 +91,7 @@ class SimulatorProcess:
         scenario: YAML file or bundled name; None is the default scenario.
         seed: Replaces the seed of the scenario.
         port: TWS port; 0 picks a free one.
+        flex_port: Flex port; 0 picks a free one.
         record_path: Where inbound requests are recorded; None uses a temporary file.
         ready_timeout: Seconds to wait for the READY line.
     """
@@ -96,12 +102,14 @@ class SimulatorProcess:
         scenario: str | Path | None = None,
         seed: int | None = None,
         port: int = 0,
+        flex_port: int = 0,
         record_path: Path | None = None,
         ready_timeout: float = 30.0,
     ) -> None:
         self._scenario = scenario
         self._seed = seed
         self._wanted_port = port
+        self._wanted_flex_port = flex_port
         self._ready_timeout = ready_timeout
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -109,6 +117,7 @@ class SimulatorProcess:
         self._complaints: IO[str] | None = None
         self.host = "127.0.0.1"
         self.port = 0
+        self.flex_url = ""
         self.control = ControlClient(self.host, 0)
 
     @property
@@ -152,7 +161,7 @@ class SimulatorProcess:
                 f"The simulator said {line!r} within {self._ready_timeout} s, expected its READY "
                 f"line. It complained: {complaint.strip() or 'nothing'}"
             )
-        self.host, self.port = match[1], int(match[2])
+        self.host, self.port, self.flex_url = match[1], int(match[2]), match[3]
         self.control = ControlClient(match[4], int(match[5]))
 
     def stop(self) -> None:
@@ -185,6 +194,7 @@ class SimulatorProcess:
     def _command(self) -> Sequence[str]:
         command = [sys.executable, "-m", "ibkr_pipeline.simulator"]
         command += ["--port", str(self._wanted_port), "--control-port", "0"]
+        command += ["--flex-port", str(self._wanted_flex_port)]
         command += ["--stop-with-stdin", "--record", str(self.record_path.resolve())]
         if self._scenario is not None:
             given = Path(self._scenario)

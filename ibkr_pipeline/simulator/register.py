@@ -13,7 +13,8 @@ from decimal import Decimal
 from random import Random
 
 from ibkr_pipeline.simulator.instruments import Instrument
-from ibkr_pipeline.simulator.ledger import AccountLedger, commission_of, total
+from ibkr_pipeline.simulator.ledger import AccountLedger
+from ibkr_pipeline.simulator.posting import commission_of, total
 from ibkr_pipeline.simulator.records import Fill, Order, OrderStatus, OrderTicket
 
 _PRICE_DIGITS = Decimal("0.00000001")
@@ -76,14 +77,14 @@ class Register:
         self, ticket: OrderTicket, instrument: Instrument, account: str, at: datetime
     ) -> Order:
         """Give an order its permanent id and write it down as pre-submitted."""
-        self._next_perm_id += 1
+        perm_id = self.next_perm_id()
         if ticket.order_id:
             self.next_order_id = max(self.next_order_id, ticket.order_id + 1)
-            self._by_client[ticket.client_id, ticket.order_id] = self._next_perm_id
+            self._by_client[ticket.client_id, ticket.order_id] = perm_id
             self._highest_id[ticket.client_id] = ticket.order_id
         return self.store(
             Order(
-                perm_id=self._next_perm_id,
+                perm_id=perm_id,
                 order_id=ticket.order_id,
                 client_id=ticket.client_id,
                 account=account,
@@ -171,11 +172,22 @@ class Register:
             )
         )
 
+    def report(self, fill: Fill) -> Fill:
+        """Write down a fill that moves no account, under a new execution id."""
+        reported = replace(fill, exec_id=self._new_exec_id())
+        self.fills.append(reported)
+        return reported
+
+    def next_perm_id(self) -> int:
+        """Return a new permanent id."""
+        self._next_perm_id += 1
+        return self._next_perm_id
+
     def correct(self, exec_id: str, price: Decimal) -> Fill:
         """Correct the price of an execution: the same root with the next revision.
 
         Raises:
-            LookupError: If no execution has this id.
+            LookupError: If no execution of the current day has this id.
         """
         original = self._latest_revision(exec_id)
         revision = int(original.exec_id.rpartition(".")[2]) + 1

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import yaml
 
-from ibkr_pipeline.simulator.activity import play_orders
+from ibkr_pipeline.simulator.activity import play_orders, read_orders
 from ibkr_pipeline.simulator.book import Book
 from ibkr_pipeline.simulator.document import ScenarioError, Section
+from ibkr_pipeline.simulator.flex.options_reader import read_flex_options
 from ibkr_pipeline.simulator.gateway.faults import Fault, FaultError, FaultPlan, parse_fault
 from ibkr_pipeline.simulator.gateway.options import (
     MAXIMUM_VERSION,
@@ -32,10 +33,12 @@ from ibkr_pipeline.simulator.instruments import Catalogue, Instrument, built_in_
 from ibkr_pipeline.simulator.market import Liquidity, Market
 from ibkr_pipeline.simulator.prices import PriceTape
 from ibkr_pipeline.simulator.records import AccountOpening
+from ibkr_pipeline.simulator.script_reader import read_script
 from ibkr_pipeline.simulator.sessions import SimulatorClock, is_session
 from ibkr_pipeline.simulator.wire.text import TIME_FORMATS
 
 DEFAULT_SCENARIO = "default"
+_WRITTEN_ON = ("STK", "IND")
 
 
 def load_simulator(
@@ -106,13 +109,16 @@ def build_simulator(
     if not openings and not generated:
         raise root.error("no account is defined; add one under accounts.")
     book = Book(market, seed=chosen_seed, openings=[*openings, *generated])
-    play_orders(book, root.sections("orders"))
+    orders = read_orders(book, root.sections("orders"))
+    book.script = read_script(root, book)
+    play_orders(book, orders)
     generate_executions(root.section("generate_executions"), book, chosen_seed)
     plan = FaultPlan(_read_faults(root.sections("faults")))
+    flex_options = read_flex_options(root.section("flex"), book.accounts)
     root.end()
     _check_advisor(root, options, book)
     _check_currencies(root, book)
-    return Simulator(book, options, plan, recorder)
+    return Simulator(book, options, plan, recorder, flex_options)
 
 
 def _read_gateway(section: Section) -> GatewayOptions:
@@ -163,7 +169,9 @@ def _read_market(root: Section, seed: int) -> Market:
         available_quantity=liquidity.decimal("available_quantity", "0"),
     )
     liquidity.end()
-    listed = [*built_in_instruments(), *(_read_instrument(s) for s in root.sections("instruments"))]
+    listed = built_in_instruments()
+    for described in root.sections("instruments"):
+        listed.append(_read_instrument(described, listed))
     catalogue = Catalogue(_with_marks(listed, root.amounts("marks"), root))
     return Market(
         catalogue=catalogue,
@@ -174,13 +182,13 @@ def _read_market(root: Section, seed: int) -> Market:
     )
 
 
-def _read_instrument(section: Section) -> Instrument:
+def _read_instrument(section: Section, listed: Iterable[Instrument]) -> Instrument:
     strike = section.optional_decimal("strike")
     symbol = section.text("symbol")
     instrument = Instrument(
         con_id=section.integer("con_id", low=1, high=2**31 - 1),
         symbol=symbol,
-        sec_type=section.choice("sec_type", "STK", ("STK", "OPT", "FUT", "CASH")),
+        sec_type=section.choice("sec_type", "STK", ("STK", "OPT", "FUT", "CASH", "IND")),
         currency=section.text("currency", "USD"),
         mark=section.positive("mark"),
         exchange=section.text("exchange", "SMART"),
@@ -194,9 +202,23 @@ def _read_instrument(section: Section) -> Instrument:
         right=section.choice("right", "", ("", "C", "P")),
         min_tick=section.decimal("min_tick", "0.01"),
         long_name=section.text("long_name", symbol),
+        isin=section.text("isin", ""),
+        under_con_id=_underlying_id(section, symbol, listed),
     )
     section.end()
     return instrument
+
+
+def _underlying_id(section: Section, symbol: str, listed: Iterable[Instrument]) -> int:
+    """Return the contract id an option is written on: named, or what has the same symbol."""
+    named = section.text("underlying", "")
+    for instrument in listed:
+        by_name = instrument.local_symbol == named
+        if by_name if named else instrument.symbol == symbol and instrument.sec_type in _WRITTEN_ON:
+            return instrument.con_id
+    if named:
+        raise section.error(f"underlying was {named!r}, which is not listed above it.")
+    return 0
 
 
 def _with_marks(

@@ -47,6 +47,11 @@ class SimulatorThread:
         return self.running.gateway.port
 
     @property
+    def flex_url(self) -> str:
+        """Base address of the Flex service."""
+        return self.running.flex.url
+
+    @property
     def control_port(self) -> int:
         """Control port."""
         return self.running.control.port

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ibkr_pipeline.simulator.instruments import Instrument
-from ibkr_pipeline.simulator.ledger import CENT, AccountLedger, Holding, total
+from ibkr_pipeline.simulator.ledger import AccountState
+from ibkr_pipeline.simulator.posting import CENT, Holding, total
 from ibkr_pipeline.simulator.records import ZERO
 
 Marks = Callable[[Instrument], Decimal]
@@ -96,9 +97,7 @@ class AccountValue:
         return max(ZERO, self.available_funds * 4)
 
 
-def value_account(
-    ledger: AccountLedger, marks: Marks, rates: Mapping[str, Decimal]
-) -> AccountValue:
+def value_account(ledger: AccountState, marks: Marks, rates: Mapping[str, Decimal]) -> AccountValue:
     """Value one account at the given marks.
 
     Args:
@@ -119,7 +118,7 @@ def value_account(
     margins = [_margin(p, base) for p, base in in_base]
     return AccountValue(
         account=ledger.account,
-        account_type=ledger.opening.account_type,
+        account_type=ledger.account_type,
         base_currency=ledger.base_currency,
         positions=positions,
         currencies=blocks,
@@ -130,7 +129,7 @@ def value_account(
     )
 
 
-def value_position(ledger: AccountLedger, holding: Holding, mark: Decimal) -> PositionValue:
+def value_position(ledger: AccountState, holding: Holding, mark: Decimal) -> PositionValue:
     """Value one holding at a mark."""
     instrument = holding.instrument
     market_value = (holding.quantity * mark * instrument.multiplier).quantize(CENT)
@@ -147,7 +146,7 @@ def value_position(ledger: AccountLedger, holding: Holding, mark: Decimal) -> Po
 
 
 def _currency_block(
-    ledger: AccountLedger, currency: str, positions: Iterable[PositionValue], rate: Decimal
+    ledger: AccountState, currency: str, positions: Iterable[PositionValue], rate: Decimal
 ) -> CurrencyLedger:
     own = [p for p in positions if p.instrument.currency == currency]
     realized = [

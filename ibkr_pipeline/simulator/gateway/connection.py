@@ -1,17 +1,14 @@
 """One TCP connection: handshake, reading requests, sending answers in order.
 
-What lives here: the life of a socket, its limits and the steps faults demand. What must not: what
-requests mean (`dispatch.py`).
+What lives here: the life of a connection from greeting to end, and faults that answer a request.
+What must not: what requests mean (`dispatch.py`), or how bytes leave (`outbox.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
-import socket
-import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -20,6 +17,7 @@ from ibkr_pipeline.simulator.gateway import damage
 from ibkr_pipeline.simulator.gateway.dispatch import answer
 from ibkr_pipeline.simulator.gateway.faults import Fault
 from ibkr_pipeline.simulator.gateway.options import MINIMUM_VERSION
+from ibkr_pipeline.simulator.gateway.outbox import Outbox
 from ibkr_pipeline.simulator.gateway.session import Session
 from ibkr_pipeline.simulator.gateway.simulator import Simulator
 from ibkr_pipeline.simulator.records import Event
@@ -28,10 +26,7 @@ from ibkr_pipeline.simulator.wire.fields import FieldReader, RequestError
 from ibkr_pipeline.simulator.wire.framing import FrameError, FrameReader, frame, split_fields
 from ibkr_pipeline.simulator.wire.message import Layout, Message
 
-_CHUNK = 256 * 1024
 _READ_SIZE = 64 * 1024
-_OUTBOX_LIMIT = 4096
-_OUTBOX_BYTES = 64 * 1024 * 1024
 _RATE_STRIKES = 3
 _LINGER_SECONDS = 5
 _ADMIT_TRIES = 10
@@ -73,38 +68,36 @@ class Connection:
         self._gateway = gateway
         self._simulator = gateway.simulator
         self._reader = reader
-        self._writer = writer
         self._frames = FrameReader()
-        self._outbox: asyncio.Queue[Sequence[Message] | damage.Step] = asyncio.Queue(_OUTBOX_LIMIT)
-        self._outbox_bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
-        self._frozen = asyncio.Event()
-        self._drip: damage.Drip | None = None
+        self._outbox = Outbox(writer, self._simulator.faults, gateway.schedule_reset)
         self._recent: deque[float] = deque()
         self._strikes = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self.layout: Layout | None = None
         self.session: Session | None = None
         self.client_id = -1
         self.has_left = False
 
+    @property
+    def layout(self) -> Layout | None:
+        """Layout of the messages; None until the client has named its version."""
+        return self._outbox.layout
+
     async def serve(self) -> None:
         """Serve the client until either side ends the connection."""
-        sender = asyncio.create_task(self._send_all())
+        sender = asyncio.create_task(self._outbox.send_all())
         receiver = asyncio.create_task(self._receive_all())
         self._tasks |= {sender, receiver}
         try:
             await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
-            self._frozen.set()
+            self._outbox.thaw()
             if receiver.done() and not sender.done():
-                self._outbox_put(damage.Close("fin"))
+                self._outbox.put(damage.Close("fin"))
                 await asyncio.wait({sender}, timeout=_LINGER_SECONDS)
         finally:
             for task in self._tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._close("fin")
+            self._outbox.close("fin")
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 _log.error("connection_failed client_id=%s", self.client_id, exc_info=outcome)
@@ -112,17 +105,12 @@ class Connection:
     def push(self, messages: Sequence[Message]) -> None:
         """Queue messages for the client; a client that never reads is cut off."""
         if messages:
-            self._outbox_bytes += sum(len(m.body) for m in messages)
-            if self._outbox_bytes > _OUTBOX_BYTES:
-                self._room.clear()
-            self._outbox_put(messages)
+            self._outbox.put(messages)
 
     def abort(self) -> None:
         """End the connection at once, a frozen one too."""
-        self._frozen.set()
-        self._outbox_put(damage.Close("fin"))
-
-    # Receiving
+        self._outbox.thaw()
+        self._outbox.put(damage.Close("fin"))
 
     async def _receive_all(self) -> None:
         try:
@@ -144,9 +132,9 @@ class Connection:
         maximum = int(match[2] or match[1]) if match else 0
         if maximum < MINIMUM_VERSION:
             return False
-        self.layout = self._simulator.layout(maximum)
+        layout = self._outbox.layout = self._simulator.layout(maximum)
         now = self._simulator.book.market.clock.now()
-        self._outbox_put(damage.Write(frame(session_messages.greeting(self.layout, now))))
+        self._outbox.put(damage.Write(frame(session_messages.greeting(layout, now))))
         return True
 
     async def _next_request(self) -> list[str] | None:
@@ -171,13 +159,13 @@ class Connection:
         faults = self._simulator.faults.on_request(request.message_id, fields)
         for fault in faults:
             if fault.name == "half_open":
-                self._outbox_put(damage.Close("freeze"))
+                self._outbox.put(damage.Close("freeze"))
                 await self._ignore_until_closed()
                 return False
             if not self._interrupt(fault, fields):
                 return fault.name not in ("drop", "reset")
         self._answer(request.message_id, fields, faults)
-        await self._room.wait()
+        await self._outbox.has_room()
         return True
 
     async def _ignore_until_closed(self) -> None:
@@ -247,10 +235,10 @@ class Connection:
             self._strike()
             return False
         if fault.name in ("drop", "reset"):
-            self._outbox_put(damage.Close("fin" if fault.name == "drop" else "rst"))
+            self._outbox.put(damage.Close("fin" if fault.name == "drop" else "rst"))
             return False
         if fault.name == "nightly_reset":
-            self._outbox_put(damage.ResetGateway())
+            self._outbox.put(damage.ResetGateway())
             return False
         if fault.name == "notice":
             self.push([damage.notice(fault, layout)])
@@ -290,7 +278,7 @@ class Connection:
             text += f"rec={limit + 1} ({self._strikes})"
             self.push([session_messages.error(self.layout, -1, 100, text)])
         if self._strikes >= _RATE_STRIKES:
-            self._outbox_put(damage.Close("fin"))
+            self._outbox.put(damage.Close("fin"))
             return False
         return True
 
@@ -302,76 +290,6 @@ class Connection:
         task = asyncio.create_task(deliver())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    # Sending
-
-    def _outbox_put(self, item: Sequence[Message] | damage.Step) -> None:
-        try:
-            self._outbox.put_nowait(item)
-        except asyncio.QueueFull:
-            self._close("rst")
-
-    async def _send_all(self) -> None:
-        try:
-            while True:
-                item = await self._outbox.get()
-                if isinstance(item, damage.Step):
-                    going_on = await self._take(item)
-                else:
-                    going_on = await self._send(item)
-                if not going_on:
-                    return
-        except ConnectionError:
-            return
-
-    async def _send(self, messages: Sequence[Message]) -> bool:
-        if self.layout is None:
-            return False
-        for step in damage.steps(self._simulator.faults, self.layout, messages):
-            if not await self._take(step):
-                return False
-        # Requests are read again once the client has taken what it asked for.
-        self._outbox_bytes -= sum(len(m.body) for m in messages)
-        if self._outbox_bytes <= _OUTBOX_BYTES:
-            self._room.set()
-        return True
-
-    async def _take(self, step: damage.Step) -> bool:
-        """Take one step; False ends sending."""
-        if isinstance(step, damage.Write):
-            await self._write(step.data)
-        elif isinstance(step, damage.Pause):
-            await asyncio.sleep(step.seconds)
-        elif isinstance(step, damage.Drip):
-            self._drip = step
-        elif isinstance(step, damage.ResetGateway):
-            self._gateway.schedule_reset()
-        elif step.how == "freeze":
-            await self._frozen.wait()
-            return False
-        else:
-            self._close(step.how)
-            return False
-        return True
-
-    async def _write(self, data: bytes) -> None:
-        size = self._drip.size if self._drip else _CHUNK
-        for start in range(0, len(data), size):
-            self._writer.write(data[start : start + size])
-            await self._writer.drain()
-            if self._drip:
-                await asyncio.sleep(self._drip.seconds)
-
-    def _close(self, how: str) -> None:
-        if how == "rst":
-            raw = self._writer.get_extra_info("socket")
-            if raw is not None:
-                with contextlib.suppress(OSError):
-                    linger = struct.pack("ii", 1, 0)
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self._writer.transport.abort()
-        else:
-            self._writer.close()
 
 
 def _request_id(fields: list[str]) -> int:

@@ -3,8 +3,8 @@
 A fault waits for a request of the client (`request`: inbound message id) or for a frame of the
 gateway (`message`: outbound message id), lets `after` matching ones pass and then happens `times`
 times (0: every time). `account` narrows it to frames and requests about one account. What lives
-here: the registry, the records and their counting. What must not: how bytes are damaged
-(`damage.py`) and sockets.
+here: the records and their counting. What must not: which faults there are (`fault_kinds.py`), how
+bytes are damaged (`damage.py`) and sockets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
+
+from ibkr_pipeline.simulator.fault_kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Fault:
         position: Which fill of an executions answer, from 1; 0 means all of them.
         price: Corrected price.
         order_id: First order id given out again.
+        step: `send` or `get`, the Flex request waited for; empty means either.
+        status: HTTP status of a Flex answer.
     """
 
     name: str
@@ -49,92 +53,13 @@ class Fault:
     position: int = 1
     price: Decimal | None = None
     order_id: int = 0
+    step: str = ""
+    status: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class FaultKind:
-    """What a fault does, where it can happen and which parameters it takes besides counting."""
-
-    description: str
-    points: frozenset[str]
-    parameters: frozenset[str] = frozenset()
-
-
-def _kind(description: str, points: str, parameters: str = "") -> FaultKind:
-    return FaultKind(description, frozenset(points.split()), frozenset(parameters.split()))
-
-
-KINDS: Mapping[str, FaultKind] = {
-    "omit": _kind("Leave a frame out, for instance an end marker (55, 62, 53, 54, 64).", "frame"),
-    "drop": _kind("Close the connection (FIN) in place of a frame or an answer.", "frame request"),
-    "drop_after": _kind("Send the frame, then close the connection (FIN).", "frame"),
-    "reset": _kind("Reset the connection (RST) in place of a frame or answer.", "frame request"),
-    "truncate": _kind(
-        "Send `size` bytes of a frame (half by default), then close.", "frame", "size"
-    ),
-    "bad_length": _kind("Announce 0x7fffffff bytes before a frame.", "frame"),
-    "garbage": _kind("Send a frame of unreadable fields before the frame.", "frame"),
-    "missing_field": _kind("Leave out the last field of a frame.", "frame"),
-    "extra_field": _kind("Append an unknown field to a frame.", "frame"),
-    "not_a_number": _kind("Put text where a field should be a number.", "frame", "field"),
-    "duplicate": _kind("Send a frame twice (execDetails, orderStatus, openOrder).", "frame"),
-    "slow_drip": _kind(
-        "From a frame on, send `size` bytes every `seconds`.", "frame", "size seconds"
-    ),
-    "half_open": _kind("Stop reading and writing, keep the connection open.", "frame request"),
-    "delay": _kind("Wait `seconds` before the frame or the answer.", "frame request", "seconds"),
-    "notice": _kind(
-        "Send a notice with id -1 (1100, 1101, 1102, 1300, 2103, 2105, 2110, 10197) first.",
-        "frame request",
-        "code text",
-    ),
-    "nightly_reset": _kind(
-        "Send 1100, close every connection and refuse the port until `recover`.", "frame request"
-    ),
-    "mute": _kind("Never answer a request.", "request"),
-    "error": _kind(
-        "Answer a request with an error only (321, 322, 162, 100...).", "request", "code text"
-    ),
-    "rate_limit": _kind(
-        "Answer a request with 100, max rate exceeded; disconnect the third time.", "request"
-    ),
-    "client_id_in_use": _kind("Answer the start-up with 326 and close.", "start"),
-    "drop_in_startup": _kind("Close the connection when the client starts the API.", "start"),
-    "no_accounts": _kind("Send an empty account list.", "start"),
-    "late_next_valid_id": _kind("Send nextValidId last, after `seconds`.", "start", "seconds"),
-    "reuse_order_ids": _kind(
-        "Give out order ids again from `order_id`, as after a gateway restart.",
-        "start",
-        "order_id",
-    ),
-    "account_vanishes": _kind("Leave `account` out of lists and reads until cleared.", "standing"),
-    "late_commission": _kind(
-        "Send the commission of fill `position` after the end marker.", "executions", "position"
-    ),
-    "early_commission": _kind(
-        "Send the commission of fill `position` before its execution.", "executions", "position"
-    ),
-    "missing_commission": _kind(
-        "Leave the commission of fill `position` out of a read.", "executions", "position"
-    ),
-    "duplicate_execution": _kind(
-        "Send the execution of fill `position` twice.", "executions", "position"
-    ),
-    "correction": _kind(
-        "Correct the price of fill `position` before a read: the next revision follows.",
-        "executions",
-        "position price",
-    ),
-    "status_out_of_order": _kind(
-        "Send a stale Submitted status after the status Filled.", "filled"
-    ),
-    "preset_warning": _kind(
-        "Send 10349 (time in force set by a preset) for an order that then lives on.", "order"
-    ),
-}
 
 FAULTS: Mapping[str, str] = {name: kind.description for name, kind in KINDS.items()}
 
+FLEX_STEPS = ("", "send", "get")
 _COUNTING = frozenset({"name", "account", "after", "times"})
 
 
@@ -155,6 +80,7 @@ def parse_fault(document: Mapping[str, object]) -> Fault:
     legal = _COUNTING | kind.parameters
     legal |= {"message"} if kind.points & {"frame"} else set()
     legal |= {"request"} if kind.points & {"request"} else set()
+    legal |= {"step"} if kind.points & {"flex"} else set()
     unknown = sorted(set(document) - legal)
     if unknown:
         raise FaultError(
@@ -165,6 +91,8 @@ def parse_fault(document: Mapping[str, object]) -> Fault:
     fault = Fault(**values)  # type: ignore[arg-type]
     if "request" in kind.points and "frame" not in kind.points and not fault.request:
         raise FaultError(f"Fault {name} needs `request`, the inbound message id it waits for.")
+    if fault.step not in FLEX_STEPS:
+        raise FaultError(f"Fault {name}: step was {fault.step!r}, expected send or get.")
     if name == "account_vanishes" and not fault.account:
         raise FaultError("Fault account_vanishes needs `account`.")
     return fault
@@ -255,6 +183,14 @@ class FaultPlan:
     def on_executions(self) -> list[Fault]:
         """Return the faults that happen to one answer to reqExecutions."""
         return self._at("executions")
+
+    def on_flex(self, step: str) -> list[Fault]:
+        """Return the faults that happen at a Flex request, `send` or `get`."""
+        return [
+            a.fault
+            for a in self._armed
+            if "flex" in KINDS[a.fault.name].points and a.fault.step in ("", step) and a.fires()
+        ]
 
     def vanished_accounts(self) -> set[str]:
         """Return the accounts left out while `account_vanishes` is armed."""

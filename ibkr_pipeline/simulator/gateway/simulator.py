@@ -6,6 +6,7 @@ What lives here: the state every connection shares. What must not: sockets (`ser
 from __future__ import annotations
 
 from ibkr_pipeline.simulator.book import Book
+from ibkr_pipeline.simulator.flex.options import FlexOptions
 from ibkr_pipeline.simulator.gateway.executions import ExecutionCache
 from ibkr_pipeline.simulator.gateway.faults import FaultPlan
 from ibkr_pipeline.simulator.gateway.options import GatewayOptions
@@ -22,6 +23,7 @@ class Simulator:
         options: Switches of the gateway.
         faults: Scripted faults, armed.
         recorder: Keeps every inbound request.
+        flex_options: Switches of the Flex service.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class Simulator:
         options: GatewayOptions | None = None,
         faults: FaultPlan | None = None,
         recorder: Recorder | None = None,
+        flex_options: FlexOptions | None = None,
     ) -> None:
         self.book = book
         self.options = options or GatewayOptions()
         self.faults = faults or FaultPlan()
         self.recorder = recorder or Recorder()
+        self.flex_options = flex_options or FlexOptions()
         self.executions = ExecutionCache(book)
 
     def layout(self, client_maximum: int) -> Layout:

@@ -20,6 +20,7 @@ from ibkr_pipeline.simulator.records import (
     Refused,
     StatusChanged,
 )
+from ibkr_pipeline.simulator.rollover import advance, advance_session
 
 Build = Callable[..., Simulator]
 Ticket = Callable[..., OrderTicket]
@@ -232,7 +233,7 @@ def test_the_next_session_clears_the_day_and_keeps_gtc(simulator: Build, ticket:
     book.place(ticket(3, limit_price=Decimal(100), tif="GTC"))
     value = book.value("DU0000001")
 
-    events = book.advance_session()
+    events = advance_session(book)
 
     assert book.market.clock.today() == date(2026, 11, 19)
     assert story(events) == ["status Cancelled", "error 202"]
@@ -247,7 +248,7 @@ def test_holidays_are_no_sessions(simulator: Build) -> None:
     """Thanksgiving 2026 is the 26th of November; the session after the 25th is the 27th."""
     book = simulator(clock={"session": "2026-11-25", "time": "16:20:00"}).book
 
-    book.advance_session()
+    advance_session(book)
 
     assert book.market.clock.today() == date(2026, 11, 27)
 
@@ -258,9 +259,9 @@ def test_the_clock_ends_the_day_in_two_steps(simulator: Build, ticket: Ticket) -
     book.place(ticket(1))
     book.place(ticket(2, limit_price=Decimal(100)))
 
-    evening = book.advance(4 * 3600)
+    evening = advance(book, 4 * 3600)
     ended = [o.order_id for o in book.completed_orders()]
-    book.advance(4 * 3600)
+    advance(book, 4 * 3600)
 
     assert story(evening) == ["status Cancelled", "error 202"]
     assert ended == [1, 2]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ibkr_pipeline.simulator.book import Book
 from ibkr_pipeline.simulator.instruments import ContractQuery
 from ibkr_pipeline.simulator.records import Fill, OrderTicket
+from ibkr_pipeline.simulator.rollover import advance_session
 from ibkr_pipeline.simulator.scenario import build_simulator, load_simulator
 
 NAMES = ("AAPL", "BMW", "SPY   261218C00600000", "MESZ6", "EUR.USD")
@@ -163,7 +164,7 @@ def test_the_same_seed_gives_the_same_book_and_another_seed_another() -> None:
     first, second = load_simulator("default").book, load_simulator("default").book
     other = load_simulator("default", seed=99).book
     for book in (first, second, other):
-        book.advance_session()
+        advance_session(book)
 
     assert first.fills == second.fills
     assert first.value("DU0000001") == second.value("DU0000001")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ibkr_pipeline.simulator import serving
 from ibkr_pipeline.simulator.__main__ import main
 from ibkr_pipeline.simulator.process import SimulatorProcess, SimulatorStartError
+from ibkr_pipeline.simulator.serving import PortError
 from ibkr_pipeline_tests.unit.simulator.raw_client import RawClient
 
 
@@ -50,7 +52,7 @@ def test_the_program_ends_by_the_command_stop_and_by_sigterm() -> None:
         rest, _ = child.communicate(timeout=10)
         codes.append(child.returncode)
         assert ready.startswith("READY tws=127.0.0.1:")
-        assert " flex=- control=127.0.0.1:" in ready
+        assert " flex=http://127.0.0.1:" in ready
         assert rest == ""
 
     assert codes == [0, 0]
@@ -65,6 +67,45 @@ def test_a_wrong_scenario_is_told_with_the_childs_own_words(
 
     assert main(["--scenario", "no-such"]) == 2
     assert "give a file or one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--port", "--control-port"])
+@pytest.mark.parametrize("port", [70000, -1])
+def test_a_port_that_cannot_be_is_a_usage_error(
+    option: str, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words, with the option that was wrong."""
+    code = main(["--scenario", "empty", f"{option}={port}"])
+
+    assert (2, f"{option} was {port}; expected a port from 1 to 65535, or 0 for a free one.\n") == (
+        code,
+        capsys.readouterr().err,
+    )
+
+
+@pytest.mark.parametrize("option", ["--port", "--control-port"])
+def test_a_port_that_is_taken_is_no_usage_error(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command works once the other program has ended."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code = main(["--scenario", "empty", option, str(port)])
+
+    assert 1 == code
+    assert f"{option} was {port}, which another program listens on" in capsys.readouterr().err
+
+
+def test_a_port_for_the_administrator_alone_is_a_usage_error() -> None:
+    """Another try as the same user never helps."""
+
+    async def refused() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PortError, match="--port was 80, a port this user may not") as caught:
+        asyncio.run(serving._opened("--port", 80, refused))
+
+    assert 2 == caught.value.exit_code
 
 
 async def _say(port: int, line: bytes) -> None:

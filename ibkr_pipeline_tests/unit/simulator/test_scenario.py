@@ -32,6 +32,7 @@ def test_the_small_bundled_scenarios_load() -> None:
         "live_account": ["U0000001"],
         "reissued_ids": ["DU0000001"],
         "single_account": ["DU0000001"],
+        "three_sessions": ["DU0000001", "DU0000002"],
     }
     assert {"bulk_executions", "many_accounts"} <= set(names)
 
@@ -81,7 +82,7 @@ def test_the_default_day_has_every_kind_of_order() -> None:
         ({"accounts": [ACCOUNT], "clock": {"time": 980}}, "expected a quoted HH:MM"),
         ({"accounts": [ACCOUNT], "marks": {"NOPE": 1}}, "marks names 'NOPE'"),
         ({"accounts": [ACCOUNT], "faults": [{"name": "meteor"}]}, "meteor"),
-        ({"accounts": [ACCOUNT], "orders": [{"instrument": "SPX"}]}, "'SPX' matched 0"),
+        ({"accounts": [ACCOUNT], "orders": [{"instrument": "XYZ"}]}, "'XYZ' matched 0"),
         ({"accounts": [{"account": "DU1", "cash": {"CHF": 1}}]}, "holds CHF, which has no pair"),
         ({"accounts": [ACCOUNT], "clock": {"time_zone": "Mars/Olympus"}}, "a known zone"),
         ({"generate_accounts": {"count": 1, "first": "DUX"}}, "two letters and digits"),

@@ -1,0 +1,1 @@
+"""The Flex side of the simulated broker: statements written from the book, served over HTTP."""

@@ -1,0 +1,1 @@
+"""The sections of a statement, one subject per module."""

@@ -1,0 +1,1 @@
+"""Tests of the simulated broker's Flex side."""
