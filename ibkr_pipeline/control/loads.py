@@ -50,6 +50,8 @@ def listed(
     dataset: Dataset | None,
     account_id: str | None,
     run_id: str | None,
+    request_id: str | None,
+    section: str | None,
     limit: int | None,
     before: datetime | None,
 ) -> list[LoadRow]:
@@ -61,6 +63,10 @@ def listed(
         query = query.where(LOADS.c.account_id == account_id)
     if run_id is not None:
         query = query.where(LOADS.c.run_id == run_id)
+    if request_id is not None:
+        query = query.where(LOADS.c.request_id == request_id)
+    if section is not None:
+        query = query.where(LOADS.c.section == section)
     if before is not None:
         query = query.where(LOADS.c.started_at < before)
     if limit is not None:
@@ -186,6 +192,9 @@ def _load_fields(row: RowMapping) -> dict[str, Any]:
         "environment": Environment(row["environment"]),
         "dataset": Dataset(row["dataset"]),
         "account_id": row["account_id"],
+        "section": row["section"],
+        "from_date": row["from_date"],
+        "to_date": row["to_date"],
         "status": LoadStatus(row["status"]),
         "reason": row["reason"],
         "started_at": row["started_at"],

@@ -12,11 +12,33 @@ from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from ibkr_pipeline.control.database import Database
 from ibkr_pipeline.control.errors import ControlStoreError
-from ibkr_pipeline.control.tables import VERSION, metadata
+from ibkr_pipeline.control.tables import LOADS, REQUESTS, VERSION, metadata
 
-CURRENT = 1
+CURRENT = 3
+
+
+def _add_sections(connection: Connection) -> None:
+    """Let a load be of one section of a statement."""
+    for column in (
+        "section VARCHAR(64) DEFAULT '' NOT NULL",
+        "from_date DATE",
+        "to_date DATE",
+    ):
+        connection.execute(text(f"ALTER TABLE {LOADS.name} ADD COLUMN {column}"))
+
+
+def _add_documents(connection: Connection) -> None:
+    """Let a request be found by the hash of the document it brought, a load by its section."""
+    connection.execute(text(f"ALTER TABLE {REQUESTS.name} ADD COLUMN content_sha256 VARCHAR(64)"))
+    for table, name in (
+        (REQUESTS, "control_requests_by_content"),
+        (LOADS, "control_loads_by_section"),
+    ):
+        next(index for index in table.indexes if index.name == name).create(connection)
+
+
 #: Version -> step that makes it from the one before. Version 1 was the first.
-STEPS: Mapping[int, Callable[[Connection], None]] = {}
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _add_sections, 3: _add_documents}
 
 _POSTGRES_LOCK = 4_921_870_113
 

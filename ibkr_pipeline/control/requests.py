@@ -97,7 +97,16 @@ def finish(
         statement = insert_or_update(
             connection,
             LOADS,
-            columns=("status", "reason", "retryable", "available_at", "n_rows", "raw_path"),
+            columns=(
+                "status",
+                "reason",
+                "retryable",
+                "available_at",
+                "n_rows",
+                "raw_path",
+                "from_date",
+                "to_date",
+            ),
         )
         connection.execute(statement, rows)
     _fail_started(connection, proof.request_id, reason=NO_VERDICT, retryable=True)
@@ -148,6 +157,16 @@ def listed(
     return [_request_row(row) for row in connection.execute(query).mappings()]
 
 
+def with_document(connection: Connection, content_sha256: str) -> list[RequestRow]:
+    """Return the requests that brought a document with these bytes, newest first."""
+    query = (
+        select(REQUESTS)
+        .where(REQUESTS.c.content_sha256 == content_sha256)
+        .order_by(REQUESTS.c.started_at.desc(), REQUESTS.c.request_id.desc())
+    )
+    return [_request_row(row) for row in connection.execute(query).mappings()]
+
+
 def proof_of(connection: Connection, request_id: str) -> RequestProof | None:
     """Return the proof of a finished request."""
     text = connection.execute(
@@ -172,6 +191,7 @@ def _put_request(connection: Connection, proof: RequestProof, raw: RawFile | Non
         "raw_sha256": raw.sha256 if raw else None,
         "raw_bytes": raw.n_bytes if raw else None,
         "raw_rows": raw.n_rows if raw else None,
+        "content_sha256": raw.content_sha256 if raw else None,
     }
     kept = ("request_id", "broker", "environment", "dataset", "started_at")
     changed = tuple(name for name in values if name not in kept)
@@ -182,21 +202,30 @@ def _load_row(
     proof: RequestProof, outcome: SubjectOutcome, raw: RawFile | None, run_id: str | None
 ) -> dict[str, Any]:
     return {
-        "load_id": load_id_of(proof.request_id, outcome.account_id),
+        "load_id": load_id_of(proof.request_id, outcome.account_id, outcome.section),
         "request_id": proof.request_id,
         "broker": proof.broker,
         "environment": proof.environment.value,
         "dataset": proof.dataset.value,
         "account_id": outcome.account_id,
+        "section": outcome.section,
+        "from_date": outcome.from_date,
+        "to_date": outcome.to_date,
         "status": outcome.status.value,
         "reason": outcome.reason,
         "retryable": outcome.retryable,
         "started_at": proof.started_at,
         "available_at": proof.ended_at,
-        "n_rows": raw.rows_by_account.get(outcome.account_id, 0) if raw else None,
+        "n_rows": _n_rows(outcome, raw),
         "raw_path": raw.path if raw else None,
         "run_id": run_id,
     }
+
+
+def _n_rows(outcome: SubjectOutcome, raw: RawFile | None) -> int | None:
+    if outcome.n_rows is not None or raw is None:
+        return outcome.n_rows
+    return raw.rows_by_account.get(outcome.account_id, 0)
 
 
 def _fail_started(connection: Connection, request_id: str, *, reason: str, retryable: bool) -> None:

@@ -12,14 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, select
-
-from ibkr_pipeline.control import budget, coverage, leases, loads, requests
+from ibkr_pipeline.control import abandonment, budget, coverage, leases, loads, ownership, requests
+from ibkr_pipeline.control.abandonment import MAX_REQUEST_AGE
 from ibkr_pipeline.control.database import Database
 from ibkr_pipeline.control.leases import Lease
 from ibkr_pipeline.control.migrations import migrate
-from ibkr_pipeline.control.statements import insert_missing
-from ibkr_pipeline.control.tables import FACTS
 from ibkr_pipeline.models.requests import (
     AppliedLoad,
     Load,
@@ -31,13 +28,8 @@ from ibkr_pipeline.models.requests import (
 )
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
-from ibkr_pipeline.primitives.errors import BusyError, ConfigError
-from ibkr_pipeline.primitives.processes import ProcessIdentity, is_alive, this_process
-
-#: A request whose process cannot be examined counts as dead after this long.
-MAX_REQUEST_AGE = timedelta(hours=24)
-_ENVIRONMENT = "environment"
-_GONE = "the process that asked ended without a verdict"
+from ibkr_pipeline.primitives.errors import BusyError
+from ibkr_pipeline.primitives.processes import is_alive, this_process
 
 
 class ControlStore:
@@ -95,7 +87,7 @@ class ControlStore:
     def environment(self) -> Environment | None:
         """Return the environment this store belongs to, if one has claimed it."""
         with self._database.read() as connection:
-            return _environment(connection)
+            return ownership.owner(connection)
 
     def claim_environment(self, environment: Environment) -> None:
         """Make this store the one of `environment`, for good.
@@ -104,11 +96,7 @@ class ControlStore:
             ConfigError: If it belongs to another environment.
         """
         with self._database.write() as connection:
-            connection.execute(
-                insert_missing(connection, FACTS),
-                {"name": _ENVIRONMENT, "value": environment.value},
-            )
-            self._claimed = _environment(connection)
+            self._claimed = ownership.claim(connection, environment)
         self._check_environment(environment)
 
     def begin_request(
@@ -188,25 +176,14 @@ class ControlStore:
         Returns:
             How many requests were abandoned.
         """
-        now, here = self._clock.now(), this_process()
         with self._database.write() as connection:
-            gone = [
-                row["request_id"]
-                for row in requests.started(connection)
-                if _is_gone(
-                    ProcessIdentity(
-                        pid=row["pid"] or 0,
-                        host=row["host"] or "",
-                        started=row["process_started"] or "",
-                    ),
-                    here,
-                    alive=alive,
-                    too_old=now - row["started_at"] > max_age,
-                )
-            ]
-            for request_id in gone:
-                requests.abandon(connection, request_id, reason=_GONE, at=now)
-        return len(gone)
+            return abandonment.abandon_dead(
+                connection,
+                here=this_process(),
+                alive=alive,
+                now=self._clock.now(),
+                max_age=max_age,
+            )
 
     def requests(
         self,
@@ -218,6 +195,11 @@ class ControlStore:
         """Return requests, newest first; a request without accounts shows only here."""
         with self._database.read() as connection:
             return requests.listed(connection, run_id=run_id, dataset=dataset, limit=limit)
+
+    def requests_with_document(self, content_sha256: str) -> list[RequestRow]:
+        """Return the requests that brought a document with exactly these bytes, newest first."""
+        with self._database.read() as connection:
+            return requests.with_document(connection, content_sha256)
 
     def proof(self, request_id: str) -> RequestProof | None:
         """Return the proof of a request, once it is finished."""
@@ -235,6 +217,8 @@ class ControlStore:
         dataset: Dataset | None = None,
         account_id: str | None = None,
         run_id: str | None = None,
+        request_id: str | None = None,
+        section: str | None = None,
         limit: int | None = None,
         before: datetime | None = None,
     ) -> list[LoadRow]:
@@ -245,6 +229,8 @@ class ControlStore:
                 dataset=dataset,
                 account_id=account_id,
                 run_id=run_id,
+                request_id=request_id,
+                section=section,
                 limit=limit,
                 before=before,
             )
@@ -341,32 +327,4 @@ class ControlStore:
             return leases.is_current(connection, lease, self._clock.now())
 
     def _check_environment(self, environment: Environment) -> None:
-        if self._claimed is None or self._claimed is environment:
-            return
-        raise ConfigError(
-            f"The data directory of {self._database.label} belongs to the environment "
-            f"{self._claimed.value!r}; expected {environment.value!r}, the mode of this run. Use "
-            "another data directory (IBKR_PIPELINE_DATA), or another database where "
-            "IBKR_PIPELINE_POSTGRES_URL is set, or run in its own mode (IBKR_PIPELINE_MODE)."
-        )
-
-
-def _environment(connection: Connection) -> Environment | None:
-    value = connection.execute(select(FACTS.c.value).where(FACTS.c.name == _ENVIRONMENT)).scalar()
-    return None if value is None else Environment(value)
-
-
-def _is_gone(
-    process: ProcessIdentity,
-    here: ProcessIdentity,
-    *,
-    alive: Callable[[int, str], bool],
-    too_old: bool,
-) -> bool:
-    if process == here:
-        return False
-    if process.host != here.host or process.pid == 0:
-        return too_old
-    if not alive(process.pid, process.started):
-        return True
-    return too_old and not process.started
+        ownership.require(self._claimed, environment, place=self._database.label)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     Dialect,
     Index,
     Integer,
@@ -87,8 +88,10 @@ REQUESTS = Table(
     Column("raw_sha256", String(64)),
     Column("raw_bytes", BigInteger),
     Column("raw_rows", BigInteger),
+    Column("content_sha256", String(64)),
     Index("control_requests_by_status", "status"),
     Index("control_requests_by_start", "started_at"),
+    Index("control_requests_by_content", "content_sha256"),
 )
 
 LOADS = Table(
@@ -100,6 +103,9 @@ LOADS = Table(
     Column("environment", String(16), nullable=False),
     Column("dataset", String(32), nullable=False),
     Column("account_id", String(128), nullable=False),
+    Column("section", String(64), nullable=False, default="", server_default=""),
+    Column("from_date", Date),
+    Column("to_date", Date),
     Column("status", String(16), nullable=False),
     Column("reason", Text),
     Column("retryable", Boolean, nullable=False, default=False),
@@ -119,6 +125,7 @@ LOADS = Table(
     Index("control_loads_by_start", "started_at"),
     Index("control_loads_by_applied", "status", "applied_at"),
     Index("control_loads_by_account", "environment", "dataset", "account_id", "started_at"),
+    Index("control_loads_by_section", "environment", "dataset", "section", "to_date"),
 )
 
 BUCKETS = Table("control_buckets", metadata, Column("bucket", String(255), primary_key=True))

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,8 +22,13 @@ FILE_MODE = 0o600
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def write_durably(path: Path, chunks: Sequence[bytes]) -> None:
+def write_durably(path: Path, chunks: Iterable[bytes], *, n_bytes: int | None = None) -> None:
     """Make `path` hold `chunks`, durably.
+
+    Args:
+        path: Where.
+        chunks: What, in pieces; read once, so that it need not be in memory at once.
+        n_bytes: How many they are at most, where that is known; for the message of a full disk.
 
     When it raises, `path` holds what it held before, or all of `chunks` where only the folder's
     sync failed; never a part.
@@ -32,17 +37,33 @@ def write_durably(path: Path, chunks: Sequence[bytes]) -> None:
         DiskFullError: If there is no room.
         RawDataError: If the operating system refuses for another reason.
     """
+    progress = _Progress()
     temp = path.with_name(f".{path.name}{TEMP_MARK}{os.getpid()}-{secrets.token_hex(4)}")
     try:
         make_private_folder(path.parent)
-        _write_and_sync(temp, chunks)
+        _write_and_sync(temp, chunks, progress)
         temp.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise _explained(error, path, sum(len(chunk) for chunk in chunks)) from error
+        raise _explained(error, path, n_bytes or progress.n_bytes) from error
     finally:
         with suppress(OSError):
             temp.unlink()
+
+
+def move_durably(source: Path, path: Path) -> None:
+    """Give a file that was written durably its place, on the same file system.
+
+    Raises:
+        DiskFullError: If there is no room for the name.
+        RawDataError: If the operating system refuses for another reason.
+    """
+    try:
+        make_private_folder(path.parent)
+        source.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _explained(error, path, 0) from error
 
 
 def make_private_folder(folder: Path) -> None:
@@ -65,10 +86,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_and_sync(temp: Path, chunks: Sequence[bytes]) -> None:
+class _Progress:
+    """Bytes handed over so far."""
+
+    n_bytes = 0
+
+
+def _write_and_sync(temp: Path, chunks: Iterable[bytes], progress: _Progress) -> None:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(temp, flags, FILE_MODE), "wb") as file:
         for chunk in chunks:
+            progress.n_bytes += len(chunk)
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())

@@ -14,13 +14,17 @@ from datetime import UTC
 from pathlib import Path
 
 from ibkr_pipeline.models.requests import RequestProof
+from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import RawDataError
 
 RAW = "raw"
 DATA_SUFFIX = ".ndjson.zst"
+#: Datasets whose answer is a document that is kept as it came, and the suffix it is kept under.
+DOCUMENT_SUFFIXES = {Dataset.FLEX.value: ".xml.zst"}
 SIDECAR_SUFFIX = ".json"
 TEMP_MARK = ".tmp-"
 
+_DATA_SUFFIXES = (DATA_SUFFIX, *DOCUMENT_SUFFIXES.values())
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _BROKER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -70,9 +74,10 @@ def place_of(root: Path, proof: RequestProof) -> Place:
 
 
 def place_in(folder: Path, request_id: str) -> Place:
-    """Return the two files of a request in the folder of its day."""
+    """Return the two files of a request in the folder of its day, which is in its dataset's."""
+    suffix = DOCUMENT_SUFFIXES.get(folder.parent.name, DATA_SUFFIX)
     return Place(
-        data=folder / f"{request_id}{DATA_SUFFIX}",
+        data=folder / f"{request_id}{suffix}",
         sidecar=folder / f"{request_id}{SIDECAR_SUFFIX}",
     )
 
@@ -100,7 +105,7 @@ def is_sidecar(path: Path) -> bool:
 
 def is_data(path: Path) -> bool:
     """Tell whether a file has the name of a raw file."""
-    return path.name.endswith(DATA_SUFFIX) and not is_temp(path)
+    return path.name.endswith(_DATA_SUFFIXES) and not is_temp(path)
 
 
 def is_temp(path: Path) -> bool:
@@ -110,4 +115,7 @@ def is_temp(path: Path) -> bool:
 
 def request_id_of(path: Path) -> str:
     """Return the request id of a sidecar or raw file."""
-    return path.name.removesuffix(DATA_SUFFIX).removesuffix(SIDECAR_SUFFIX)
+    name = path.name.removesuffix(SIDECAR_SUFFIX)
+    for suffix in _DATA_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name

@@ -7,15 +7,16 @@ messages mean (`normalization/`), which of them core has read (`control/`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from ibkr_pipeline.landing import layout, ndjson, sidecar
-from ibkr_pipeline.landing.durable import write_durably
+from ibkr_pipeline.landing import documents, layout, ndjson, sidecar
+from ibkr_pipeline.landing.durable import move_durably, write_durably
 from ibkr_pipeline.models.requests import Payload, RawFile, RequestProof, SubjectOutcome
 from ibkr_pipeline.primitives.errors import PipelineError, RawDataError
 
@@ -54,12 +55,7 @@ class Landing:
             SchemaError: If a frame of the payload is not made of text.
             DiskFullError: If there is no room; nothing is listed.
         """
-        place = layout.place_of(self._root, proof)
-        if place.sidecar.exists():
-            raise RawDataError(
-                f"Request {proof.request_id} was published before, as {place.data}; raw files "
-                "never change. Use a new request id."
-            )
+        place = self._new_place(proof)
         pieces, blocks = ndjson.encode(payload)
         raw = RawFile(
             path=place.data.relative_to(self._root).as_posix(),
@@ -72,15 +68,88 @@ class Landing:
             sidecar.Sidecar(raw=raw, blocks=blocks, proof=proof, outcomes=tuple(outcomes))
         )
         try:
-            write_durably(place.data, pieces)
-            write_durably(place.sidecar, [document])
+            write_durably(place.data, pieces, n_bytes=raw.n_bytes)
+            write_durably(place.sidecar, [document], n_bytes=len(document))
         except PipelineError:
-            for path in (place.sidecar, place.data):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+            _forget(place)
             raise
         self._places[proof.request_id] = place
         return raw
+
+    def publish_document(
+        self, proof: RequestProof, outcomes: Sequence[SubjectOutcome], document: Path
+    ) -> RawFile:
+        """Keep a document as it came, compressed, then its sidecar; it is never whole in memory.
+
+        Args:
+            proof: Of its request.
+            outcomes: Verdict on each of its parts.
+            document: The document, in a file that stays as it is meanwhile.
+
+        Raises:
+            RawDataError: If the request was published before, or its id may not name a file.
+            DiskFullError: If there is no room; nothing is listed.
+        """
+        place = self._new_place(proof)
+        packed = documents.pack(document, place.data)
+        return self._publish_at(place, proof, outcomes, packed)
+
+    def publish_packed(
+        self,
+        proof: RequestProof,
+        outcomes: Sequence[SubjectOutcome],
+        packed: documents.PackedDocument,
+    ) -> RawFile:
+        """Keep a document that was packed already, in a folder of the same data directory.
+
+        Raises:
+            RawDataError: If the request was published before, its id may not name a file, or the
+                packed file cannot be moved.
+            DiskFullError: If there is no room; nothing is listed.
+        """
+        place = self._new_place(proof)
+        move_durably(packed.path, place.data)
+        return self._publish_at(place, proof, outcomes, packed)
+
+    def _publish_at(
+        self,
+        place: layout.Place,
+        proof: RequestProof,
+        outcomes: Sequence[SubjectOutcome],
+        packed: documents.PackedDocument,
+    ) -> RawFile:
+        raw = RawFile(
+            path=place.data.relative_to(self._root).as_posix(),
+            n_rows=sum(outcome.n_rows or 0 for outcome in outcomes),
+            n_bytes=packed.n_bytes,
+            sha256=packed.sha256,
+            rows_by_account=_rows_by_account(outcomes),
+            content_sha256=packed.content_sha256,
+            content_bytes=packed.content_bytes,
+        )
+        beside = sidecar.Sidecar(raw=raw, blocks=(), proof=proof, outcomes=tuple(outcomes))
+        try:
+            write_durably(place.sidecar, [sidecar.to_bytes(beside)])
+        except PipelineError:
+            _forget(place)
+            raise
+        self._places[proof.request_id] = place
+        return raw
+
+    @contextmanager
+    def open_document(self, request_id: str) -> Iterator[BinaryIO]:
+        """Open the original bytes of a document; they are compared with the sidecar at the end.
+
+        What was read is to be believed only if no error follows: size and hash are known at the
+        end of the file alone.
+
+        Raises:
+            RawDataError: If a file is missing, torn or changed; names it.
+        """
+        place = self._place(request_id)
+        beside = _load_sidecar(place)
+        with documents.unpacked(place.data, beside.raw, mend=_MEND) as stream:
+            yield stream
 
     def read(
         self, request_id: str, *, accounts: Sequence[str] | None = None
@@ -145,6 +214,15 @@ class Landing:
                     removed.append(path.relative_to(self._root).as_posix())
         return removed
 
+    def _new_place(self, proof: RequestProof) -> layout.Place:
+        place = layout.place_of(self._root, proof)
+        if place.sidecar.exists():
+            raise RawDataError(
+                f"Request {proof.request_id} was published before, as {place.data}; raw files "
+                "never change. Use a new request id."
+            )
+        return place
+
     def _place(self, request_id: str) -> layout.Place:
         layout.check_request_id(request_id)
         if request_id not in self._places:
@@ -159,6 +237,19 @@ class Landing:
             f"No raw file of request {request_id} was found below {self._root / layout.RAW}; "
             "expected its sidecar. Use an id that `requests()` lists, or check the data directory."
         )
+
+
+def _forget(place: layout.Place) -> None:
+    for path in (place.sidecar, place.data):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _rows_by_account(outcomes: Sequence[SubjectOutcome]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for outcome in outcomes:
+        rows[outcome.account_id] = rows.get(outcome.account_id, 0) + (outcome.n_rows or 0)
+    return {account: n_rows for account, n_rows in rows.items() if n_rows}
 
 
 def _load_sidecar(place: layout.Place) -> sidecar.Sidecar:

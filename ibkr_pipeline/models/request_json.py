@@ -7,7 +7,7 @@ where it is kept. Instants are ISO 8601 with Z.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ibkr_pipeline.models.requests import BrokerNotice, RawFile, RequestProof, SubjectOutcome
@@ -73,13 +73,21 @@ def proof_from_mapping(mapping: Mapping[str, Any]) -> RequestProof:
 
 
 def outcome_to_mapping(outcome: SubjectOutcome) -> dict[str, Any]:
-    """Return a verdict as a JSON-ready mapping."""
-    return {
+    """Return a verdict as a JSON-ready mapping; what a section alone has is left out elsewhere."""
+    mapping: dict[str, Any] = {
         "account_id": outcome.account_id,
         "status": outcome.status.value,
         "reason": outcome.reason,
         "retryable": outcome.retryable,
     }
+    if outcome.section:
+        mapping |= {
+            "section": outcome.section,
+            "from_date": None if outcome.from_date is None else outcome.from_date.isoformat(),
+            "to_date": None if outcome.to_date is None else outcome.to_date.isoformat(),
+            "n_rows": outcome.n_rows,
+        }
+    return mapping
 
 
 def outcome_from_mapping(mapping: Mapping[str, Any]) -> SubjectOutcome:
@@ -89,18 +97,25 @@ def outcome_from_mapping(mapping: Mapping[str, Any]) -> SubjectOutcome:
         status=LoadStatus(mapping["status"]),
         reason=mapping["reason"],
         retryable=mapping["retryable"],
+        section=mapping.get("section", ""),
+        from_date=_date_or_none(mapping.get("from_date")),
+        to_date=_date_or_none(mapping.get("to_date")),
+        n_rows=mapping.get("n_rows"),
     )
 
 
 def raw_file_to_mapping(raw: RawFile) -> dict[str, Any]:
     """Return a raw file's description as a JSON-ready mapping."""
-    return {
+    mapping: dict[str, Any] = {
         "path": raw.path,
         "n_rows": raw.n_rows,
         "n_bytes": raw.n_bytes,
         "sha256": raw.sha256,
         "rows_by_account": dict(raw.rows_by_account),
     }
+    if raw.content_sha256 is not None:
+        mapping |= {"content_sha256": raw.content_sha256, "content_bytes": raw.content_bytes}
+    return mapping
 
 
 def raw_file_from_mapping(mapping: Mapping[str, Any]) -> RawFile:
@@ -111,6 +126,8 @@ def raw_file_from_mapping(mapping: Mapping[str, Any]) -> RawFile:
         n_bytes=mapping["n_bytes"],
         sha256=mapping["sha256"],
         rows_by_account=dict(mapping["rows_by_account"]),
+        content_sha256=mapping.get("content_sha256"),
+        content_bytes=mapping.get("content_bytes"),
     )
 
 
@@ -132,6 +149,10 @@ def _notice_from_mapping(mapping: Mapping[str, Any]) -> BrokerNotice:
         request=mapping["request"],
         severity=mapping["severity"],
     )
+
+
+def _date_or_none(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def _text_or_none(instant: datetime | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -66,12 +66,24 @@ class RequestProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectOutcome:
-    """Verdict on one account of a read. `reason` is set unless it is complete."""
+    """Verdict on one account of a read, for a statement on one of its sections.
+
+    `reason` is set unless it is complete.
+
+    Attributes:
+        section: Section of a statement; empty for what the gateway tells.
+        from_date, to_date: Session dates a statement speaks of, both included.
+        n_rows: Rows heard of a section; for the gateway the raw file knows.
+    """
 
     account_id: str
     status: LoadStatus
     reason: str | None = None
     retryable: bool = False
+    section: str = ""
+    from_date: date | None = None
+    to_date: date | None = None
+    n_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +96,8 @@ class RawFile:
         n_bytes: Size of the file.
         sha256: Hash of its bytes, hexadecimal.
         rows_by_account: Messages per account; an account without any is absent.
+        content_sha256, content_bytes: Hash and size of the original bytes, where the file holds a
+            document as it came, compressed.
     """
 
     path: str
@@ -91,6 +105,8 @@ class RawFile:
     n_bytes: int
     sha256: str
     rows_by_account: Mapping[str, int]
+    content_sha256: str | None = None
+    content_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +114,8 @@ class Load:
     """One subject of one request: what core may read, or why it may not.
 
     Attributes:
+        section: Section of a statement; empty for what the gateway tells.
+        from_date, to_date: Session dates a statement speaks of, both included.
         available_at: When the answer was received; what core's rows carry. None while started.
         applied_at: `recorded_at` of the commit that brought it into core, once mirrored.
     """
@@ -108,6 +126,9 @@ class Load:
     environment: Environment
     dataset: Dataset
     account_id: str
+    section: str = ""
+    from_date: date | None = None
+    to_date: date | None = None
     status: LoadStatus
     reason: str | None = None
     started_at: datetime
@@ -119,7 +140,8 @@ class Load:
     @property
     def source(self) -> str:
         """Route the load came by; what core's rows carry."""
-        return f"{self.broker}.wire"
+        route = "flex" if self.dataset is Dataset.FLEX else "wire"
+        return f"{self.broker}.{route}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +152,8 @@ class AppliedLoad:
         recorded_at: The commit's instant.
         n_read: Rows of the load after normalization.
         n_new, n_changed, n_unchanged: How they compare with what core had.
-        n_gone: Rows of the previous snapshot that this one no longer has.
+        n_gone: Rows of the previous snapshot that this one no longer has; for orders, those it
+            listed as open and this one does not tell of.
     """
 
     load_id: str

@@ -49,7 +49,8 @@ def test_a_newer_store_is_refused(
     """An older program would write what a newer one cannot read."""
     set_version(store, migrations.CURRENT + 1)
 
-    with pytest.raises(ControlStoreError, match=r"has version 2; .* up to 1. Upgrade"):
+    found, known = migrations.CURRENT + 1, migrations.CURRENT
+    with pytest.raises(ControlStoreError, match=rf"has version {found}; .* up to {known}. Upgrade"):
         open_store()
 
 
@@ -60,6 +61,7 @@ def test_an_older_store_is_brought_up_step_by_step(
 ) -> None:
     """Each step runs once, in order, inside the transaction that writes the version."""
     ran: list[int] = []
+    set_version(store, 1)
     monkeypatch.setattr(migrations, "CURRENT", 3)
     monkeypatch.setattr(
         migrations, "STEPS", {n: lambda connection, n=n: ran.append(n) for n in (2, 3)}
@@ -70,6 +72,26 @@ def test_an_older_store_is_brought_up_step_by_step(
     assert ran == [2, 3]
     with store._database.read() as connection:
         assert connection.execute(VERSION.select()).scalar_one() == 3
+
+
+def test_a_store_of_the_first_version_gets_sections_and_keeps_its_loads(
+    store: ControlStore, open_store: Callable[[], ControlStore]
+) -> None:
+    """Loads of the gateway have no section; they are found as before."""
+    store.finish_request(make_proof(), make_complete(FIRST), make_raw())
+    with store._database.write() as connection:
+        for index in ("control_loads_by_section", "control_requests_by_content"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        for column in ("section", "from_date", "to_date"):
+            connection.execute(text(f"ALTER TABLE control_loads DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE control_requests DROP COLUMN content_sha256"))
+    set_version(store, 1)
+
+    reopened = open_store()
+    (load,) = reopened.loads()
+
+    assert [] == reopened.requests_with_document("0" * 64)
+    assert (load.load_id, load.section, load.from_date) == (f"r1:{FIRST}", "", None)
 
 
 def test_a_failed_step_leaves_the_old_version(
@@ -83,6 +105,7 @@ def test_a_failed_step_leaves_the_old_version(
         connection.execute(text("CREATE TABLE control_new (x INTEGER)"))  # type: ignore[attr-defined]
         raise RuntimeError("step failed")
 
+    set_version(store, 1)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "CURRENT", 2)
         patch.setattr(migrations, "STEPS", {2: failing})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from ibkr_pipeline.control.requests import started
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.control.tables import REQUESTS
-from ibkr_pipeline.models.requests import AppliedLoad, Load, LoadRow, RequestRow
+from ibkr_pipeline.models.requests import AppliedLoad, Load, LoadRow, RequestRow, SubjectOutcome
 from ibkr_pipeline.primitives.clock import FixedClock
 from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
 from ibkr_pipeline.primitives.errors import ConfigError
@@ -335,3 +336,34 @@ def test_this_process_is_the_one_the_system_knows(store: ControlStore) -> None:
     with store._database.read() as connection:
         (row,) = started(connection)
     assert me == ProcessIdentity(pid=row["pid"], host=row["host"], started=row["process_started"])
+
+
+def test_requests_are_found_by_the_document_they_brought(store: ControlStore) -> None:
+    """So that the same bytes need not be read twice; the newest comes first."""
+    document = replace(make_raw(), content_sha256="a" * 64, content_bytes=7)
+    later = NOON + timedelta(hours=1)
+    store.finish_request(make_proof("r1", dataset=Dataset.FLEX), (), document)
+    store.finish_request(make_proof("r2", dataset=Dataset.FLEX, started_at=later), (), document)
+    store.finish_request(make_proof("r3"), make_complete(FIRST), make_raw())
+
+    found = store.requests_with_document("a" * 64)
+    assert ["r2", "r1"] == [row.request_id for row in found]
+    assert [] == store.requests_with_document("b" * 64)
+
+
+def test_loads_are_listed_by_section_and_by_request(store: ControlStore) -> None:
+    """A statement has one load per account and section, with the window it speaks of."""
+    window = {"from_date": date(2026, 11, 17), "to_date": date(2026, 11, 18)}
+    outcomes = [
+        SubjectOutcome(
+            account_id=FIRST, status=LoadStatus.COMPLETE, section=name, n_rows=n, **window
+        )
+        for n, name in enumerate(("Trades", "OptionEAE"))
+    ]
+    for request_id in ("r1", "r2"):
+        store.finish_request(make_proof(request_id, dataset=Dataset.FLEX), outcomes, make_raw())
+
+    trades = store.loads(section="Trades")
+    assert {f"r1:{FIRST}:Trades", f"r2:{FIRST}:Trades"} == {row.load_id for row in trades}
+    (one,) = store.loads(request_id="r1", section="OptionEAE")
+    assert (1, *window.values()) == (one.n_rows, one.from_date, one.to_date)
