@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -11,6 +11,7 @@ from ibkr_pipeline.brokers.read import Read
 from ibkr_pipeline.brokers.types import (
     AccountSnapshotData,
     ExecutionData,
+    OptionEventData,
     OrderData,
     PositionData,
 )
@@ -65,6 +66,22 @@ class BrokerAPI(Protocol):
 
     def fetch_open_orders(self, accounts: Sequence[str] | None = None) -> Read[OrderData]:
         """Read the open orders of every client, and the orders completed today."""
+        ...
+
+    def fetch_option_events(
+        self,
+        accounts: Sequence[str] | None = None,
+        *,
+        from_date: date | None = None,
+        to_date: date | None = None,
+    ) -> Read[OptionEventData]:
+        """Read exercises, assignments, expirations and cash settlements from a statement.
+
+        Args:
+            accounts: Accounts to read.
+            from_date: First session date; None, with `to_date`, leaves the window to the query.
+            to_date: Last session date, included.
+        """
         ...
 
     def fetch_executions(

@@ -19,12 +19,24 @@ class BrokerConnectionError(BrokerError, Retryable):
     """No connection, or it was lost."""
 
 
+class NotAGatewayError(BrokerError, Terminal):
+    """Something answers at that address, but not as a TWS or Gateway does: wrong port, or API off.
+
+    Attributes:
+        heard: First bytes it sent; empty where it said nothing.
+    """
+
+    def __init__(self, message: str, *, heard: bytes = b"") -> None:
+        super().__init__(message)
+        self.heard = heard
+
+
 class ClientIdInUseError(BrokerError, Retryable):
     """The gateway says another client holds this client id (error 326)."""
 
 
 class GatewayNotReadyError(BrokerError, Retryable):
-    """Connected, but the gateway did not say accounts and next order id in time."""
+    """Connected, but the gateway named no account, or no next order id, in time."""
 
 
 class ModeMismatchError(BrokerError, Terminal):
@@ -83,9 +95,33 @@ class ExecutionDataError(TradeDataError):
     """An execution or commission report cannot be right."""
 
 
+class OptionEventDataError(TradeDataError):
+    """An exercise, assignment or expiration cannot be right."""
+
+
 class AccountDataError(TradeDataError):
     """An account value cannot be right."""
 
 
 class PositionDataError(TradeDataError):
     """A position or its price cannot be right."""
+
+
+class StatementNotPublishedError(BrokerError, Retryable):
+    """The broker has no statement of that window yet; one that ends earlier may be there."""
+
+
+class StatementError(BrokerError, Terminal):
+    """A file is no account statement, or not all of one: nothing of it may be used.
+
+    Attributes:
+        line: Line where reading ended, 1 for the first.
+        column: Column on that line, 1 for the first.
+        offset: Bytes before that place.
+    """
+
+    def __init__(self, message: str, *, line: int, column: int, offset: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.offset = offset

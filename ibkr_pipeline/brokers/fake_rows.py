@@ -16,6 +16,7 @@ from ibkr_pipeline.brokers.read import Frames
 from ibkr_pipeline.brokers.types import (
     AccountSnapshotData,
     ExecutionData,
+    OptionEventData,
     OrderData,
     PositionData,
 )
@@ -24,7 +25,7 @@ from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.schemas import broker as schemas
 from ibkr_pipeline.schemas.table import Table
 
-Record = AccountSnapshotData | PositionData | OrderData | ExecutionData
+Record = AccountSnapshotData | PositionData | OrderData | ExecutionData | OptionEventData
 
 #: Dataset -> table its records become rows of.
 TABLES: Mapping[Dataset, Table] = {
@@ -32,6 +33,7 @@ TABLES: Mapping[Dataset, Table] = {
     Dataset.POSITIONS: schemas.POSITIONS,
     Dataset.ORDERS: schemas.ORDERS,
     Dataset.EXECUTIONS: schemas.EXECUTIONS,
+    Dataset.FLEX: schemas.OPTION_EVENTS,
 }
 #: Dataset -> tables its frames must hold beside, and what fills them.
 _BESIDE: Mapping[Dataset, tuple[Table, ...]] = {
@@ -39,6 +41,7 @@ _BESIDE: Mapping[Dataset, tuple[Table, ...]] = {
     Dataset.POSITIONS: (),
     Dataset.ORDERS: (schemas.ORDER_STATUSES,),
     Dataset.EXECUTIONS: (schemas.COMMISSIONS,),
+    Dataset.FLEX: (),
 }
 _COMMISSION_FIELDS = {
     "exec_id": "exec_id",

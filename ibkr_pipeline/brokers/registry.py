@@ -1,4 +1,4 @@
-"""Brokers by name: how a client is made, and how a payload is mapped.
+"""Brokers by name: how a client is made, a payload mapped, a statement fetched and read.
 
 What lives here: the only import of `brokers/ibkr`. What must not: knowledge of any broker.
 A broker's modules are imported when it is first asked for.
@@ -6,13 +6,15 @@ A broker's modules are imported when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ibkr_pipeline.brokers.base import BrokerAPI
-from ibkr_pipeline.brokers.exceptions import UnsupportedBrokerError
+from ibkr_pipeline.brokers.exceptions import UnsupportedBrokerError, UnsupportedOperationError
 from ibkr_pipeline.brokers.read import Frames
+from ibkr_pipeline.brokers.statement_source import QueryGap, StatementSource
+from ibkr_pipeline.brokers.statements import RowSink, StatementDocument
 from ibkr_pipeline.models.requests import Payload, RequestProof
 from ibkr_pipeline.ports.budget import RequestBudget
 from ibkr_pipeline.ports.clock import Clock
@@ -86,9 +88,86 @@ def map_payload(broker: str, dataset: Dataset, payload: Payload, proof: RequestP
     return _registration(broker).mapper(dataset, payload, proof)
 
 
+def get_statement_source(
+    settings: Settings,
+    *,
+    clock: Clock,
+    budget: RequestBudget | None = None,
+    broker: str = "ibkr",
+    on_progress: Callable[[str], None] | None = None,
+) -> StatementSource:
+    """Return where statements of a broker are fetched.
+
+    Args:
+        settings: Token and query.
+        clock: For the instants in what is returned.
+        budget: Allowance of the token, shared with other runs; one of its own by default.
+        broker: Name of the broker.
+        on_progress: Told about every wait.
+
+    Raises:
+        UnsupportedOperationError: If the broker has no statements.
+        ConfigError: If token or query is not set, or cannot be used.
+    """
+    _require_statements(broker)
+    from ibkr_pipeline.brokers.ibkr.flex_source import make_flex_source
+
+    return make_flex_source(settings, clock=clock, budget=budget, on_progress=on_progress)
+
+
+def read_statement(broker: str, source: BinaryIO, sink: RowSink) -> StatementDocument:
+    """Read a statement of a broker in a stream, handing its rows over as typed frames.
+
+    Args:
+        broker: Name of the broker.
+        source: The statement's bytes.
+        sink: Takes the rows, section by section.
+
+    Raises:
+        UnsupportedOperationError: If the broker has no statements.
+        StatementError: If it is no statement, or not all of one; nothing handed over counts.
+    """
+    _require_statements(broker)
+    from ibkr_pipeline.brokers.ibkr.flex_reader import read_statement as read
+
+    return read(source, sink)
+
+
+def statement_tables(broker: str) -> Mapping[str, str]:
+    """Return section of a broker's statements -> `flex.…` table its rows are handed over in.
+
+    Raises:
+        UnsupportedOperationError: If the broker has no statements.
+    """
+    _require_statements(broker)
+    from ibkr_pipeline.brokers.ibkr.flex_sections import SECTIONS
+
+    return {section.name: section.table.name for section in SECTIONS}
+
+
+def query_gaps(broker: str, source: BinaryIO) -> tuple[QueryGap, ...]:
+    """Return what the query that made a statement lacks.
+
+    Raises:
+        UnsupportedOperationError: If the broker has no statements.
+        StatementError: If the file is no statement.
+    """
+    _require_statements(broker)
+    from ibkr_pipeline.brokers.ibkr.flex_query import query_gaps as gaps
+
+    return gaps(source)
+
+
 def register_broker(name: str, factory: BrokerFactory, mapper: Mapper) -> None:
     """Make a broker known by name; a name that is known is replaced."""
     _registered[name] = _Registration(factory, mapper)
+
+
+def _require_statements(broker: str) -> None:
+    if broker != "ibkr":
+        raise UnsupportedOperationError(
+            f"Statements of the broker {broker!r} were asked for; only those of 'ibkr' can be read."
+        )
 
 
 def _registration(name: str) -> _Registration:

@@ -9,7 +9,7 @@ Its payload rows are its records as text, its mapper turns them back into the fr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
@@ -21,6 +21,7 @@ from ibkr_pipeline.brokers.read import Read
 from ibkr_pipeline.brokers.types import (
     AccountSnapshotData,
     ExecutionData,
+    OptionEventData,
     OrderData,
     PositionData,
 )
@@ -32,7 +33,9 @@ from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
 from ibkr_pipeline.primitives.identifiers import new_request_id
 from ibkr_pipeline.settings import Settings
 
-Record = TypeVar("Record", AccountSnapshotData, PositionData, OrderData, ExecutionData)
+Record = TypeVar(
+    "Record", AccountSnapshotData, PositionData, OrderData, ExecutionData, OptionEventData
+)
 
 FAKE_ACCOUNT = "DU0000001"
 FAKE_NOW = datetime(2026, 4, 13, 20, 30, tzinfo=UTC)
@@ -43,8 +46,8 @@ class FakeBrokerAPI:
 
     Args:
         accounts: Accounts it manages.
-        account_snapshots, positions, orders, executions: What it tells; read anew at each fetch,
-            so a test may change the lists in between.
+        account_snapshots, positions, orders, executions, option_events: What it tells; read anew
+            at each fetch, so a test may change the lists in between.
         ledger: Cash rows by currency, as mappings of `broker.account_ledger` columns.
         failing: Account -> reason it fails with; `(dataset, account)` for one dataset alone.
         unsupported: Dataset -> reason the broker refuses it.
@@ -64,6 +67,7 @@ class FakeBrokerAPI:
         positions: Sequence[PositionData] = (),
         orders: Sequence[OrderData] = (),
         executions: Sequence[ExecutionData] = (),
+        option_events: Sequence[OptionEventData] = (),
         ledger: Sequence[Mapping[str, object]] = (),
         failing: Mapping[str | tuple[Dataset, str], str] | None = None,
         unsupported: Mapping[Dataset, str] | None = None,
@@ -78,6 +82,7 @@ class FakeBrokerAPI:
         self.positions = list(positions)
         self.orders = list(orders)
         self.executions = list(executions)
+        self.option_events = list(option_events)
         self.ledger = list(ledger)
         self.failing = dict(failing or {})
         self.unsupported = dict(unsupported or {})
@@ -129,6 +134,18 @@ class FakeBrokerAPI:
         """Read executions, those before `since` left out."""
         told = [e for e in self.executions if since is None or e.event_ts >= since]
         return self._read(Dataset.EXECUTIONS, accounts, told, ExecutionData.from_row, since=since)
+
+    def fetch_option_events(
+        self,
+        accounts: Sequence[str] | None = None,
+        *,
+        from_date: date | None = None,
+        to_date: date | None = None,
+    ) -> Read[OptionEventData]:
+        """Read option events, those outside the window left out."""
+        first, last = from_date or date.min, to_date or date.max
+        told = [event for event in self.option_events if first <= event.event_date <= last]
+        return self._read(Dataset.FLEX, accounts, told, OptionEventData.from_row)
 
     def _connect(self) -> None:
         if self.connect_error is not None:
@@ -222,6 +239,7 @@ def make_fake_client(
         positions=[make_simple_fake_position()],
         orders=[make_simple_fake_order()],
         executions=[make_simple_fake_execution()],
+        option_events=[make_simple_fake_option_event()],
         environment=settings.mode,
         clock=clock,
     )
@@ -326,3 +344,30 @@ def make_simple_fake_execution(account_id: str = FAKE_ACCOUNT, **changes: object
         "commission_currency": "USD",
     }
     return ExecutionData(**(values | changes))
+
+
+def make_simple_fake_option_event(
+    account_id: str = FAKE_ACCOUNT, **changes: object
+) -> OptionEventData:
+    """Return the assignment of one short AAPL 150 put: 100 shares were bought at 150."""
+    values: dict[str, Any] = {
+        "account_id": account_id,
+        "event_type": "assignment",
+        "event_date": date(2026, 4, 10),
+        "con_id": 700000001,
+        "symbol": "AAPL  260410P00150000",
+        "security_type": "OPT",
+        "currency": "USD",
+        "underlying_con_id": 265598,
+        "underlying_symbol": "AAPL",
+        "multiplier": Decimal(100),
+        "strike": Decimal(150),
+        "expiry": date(2026, 4, 10),
+        "right": "P",
+        "signed_quantity": Decimal(1),
+        "price": Decimal(0),
+        "proceeds": Decimal(0),
+        "realized_pnl": Decimal(0),
+        "trade_id": "1234567",
+    }
+    return OptionEventData(**(values | changes))

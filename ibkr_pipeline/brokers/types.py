@@ -160,3 +160,40 @@ class ExecutionData(_Row):
     def timestamp(self) -> datetime:
         """When the fill happened."""
         return self.event_ts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionEventData(_Row):
+    """One exercise, assignment, expiration or cash settlement of an option.
+
+    `signed_quantity` is the change of the option position: positive where a short position ended.
+    Statements date events and mostly time none; `event_ts` is None where they do not.
+    """
+
+    account_id: str
+    con_id: int
+    event_type: str
+    event_date: date
+    signed_quantity: Decimal
+    event_seq: int = 0
+    event_ts: datetime | None = None
+    symbol: str | None = None
+    security_type: str | None = None
+    currency: str | None = None
+    underlying_con_id: int | None = None
+    underlying_symbol: str | None = None
+    multiplier: Decimal | None = None
+    strike: Decimal | None = None
+    expiry: date | None = None
+    right: str | None = None
+    price: Decimal | None = None
+    proceeds: Decimal | None = None
+    realized_pnl: Decimal | None = None
+    trade_id: str | None = None
+    transaction_id: str | None = None
+    raw: tuple[Mapping[str, str | None], ...] = field(default=(), repr=False)
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When it happened, where the statement tells."""
+        return self.event_ts

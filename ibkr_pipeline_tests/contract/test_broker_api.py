@@ -20,7 +20,7 @@ from ibkr_pipeline.brokers.testing import (
     make_simple_fake_position,
 )
 from ibkr_pipeline.primitives.clock import SystemClock
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, LoadStatus
 from ibkr_pipeline.schemas import broker as schemas
 from ibkr_pipeline.settings import load_settings
 from ibkr_pipeline.simulator.testing import SimulatorThread
@@ -79,7 +79,7 @@ def _fetch(broker: BrokerAPI, dataset: Dataset, *arguments: Any) -> Read[Any]:
     return read
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_a_read_says_what_it_is_of(make_broker: MakeBroker, dataset: Dataset) -> None:
     """The proof stands on its own in a raw file, years later."""
     with make_broker() as broker:
@@ -96,7 +96,7 @@ def test_a_read_says_what_it_is_of(make_broker: MakeBroker, dataset: Dataset) ->
     assert (dataset is Dataset.EXECUTIONS) == (read.proof.window_start is not None)
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_payloads_are_texts_with_order_and_owner(make_broker: MakeBroker, dataset: Dataset) -> None:
     """Landing writes any broker's payload without knowing it."""
     with make_broker() as broker:
@@ -109,7 +109,7 @@ def test_payloads_are_texts_with_order_and_owner(make_broker: MakeBroker, datase
         assert set(frame["account"]) <= {ONE, TWO, ""}
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_frames_fit_their_tables(make_broker: MakeBroker, dataset: Dataset) -> None:
     """The frame is the contract between brokers and everything behind them."""
     with make_broker() as broker:
@@ -122,7 +122,7 @@ def test_frames_fit_their_tables(make_broker: MakeBroker, dataset: Dataset) -> N
         TABLES[name].pandera.validate(frame)
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_a_rebuild_maps_to_the_same_frames(make_broker: MakeBroker, dataset: Dataset) -> None:
     """The registry's mapper needs nothing but payload and proof."""
     with make_broker() as broker:
@@ -136,7 +136,7 @@ def test_a_rebuild_maps_to_the_same_frames(make_broker: MakeBroker, dataset: Dat
     assert all(live[name].equals(rebuilt[name]) for name in live)
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_row_views_are_the_rows_of_the_frame(make_broker: MakeBroker, dataset: Dataset) -> None:
     """Thin views: nothing is computed twice."""
     with make_broker() as broker:
@@ -149,7 +149,7 @@ def test_row_views_are_the_rows_of_the_frame(make_broker: MakeBroker, dataset: D
     assert rows
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_one_account_can_be_read_alone(make_broker: MakeBroker, dataset: Dataset) -> None:
     """`--account` reads what it names, and stores nothing else."""
     with make_broker() as broker:

@@ -1,36 +1,15 @@
-"""The client over TCP against the simulated gateway: what each fault of the wire becomes."""
+"""Reads over TCP against the simulated gateway: what each fault of the wire becomes."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ibkr_pipeline.brokers.exceptions import (
-    BrokerConnectionError,
-    ClientIdInUseError,
-    GatewayNotReadyError,
-    ModeMismatchError,
-    UnsupportedOperationError,
-)
-from ibkr_pipeline.brokers.ibkr.client import IBKRClient
-from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
-from ibkr_pipeline.brokers.ibkr.transport.connection import IBKRConnection
-from ibkr_pipeline.brokers.ibkr.transport.socket_client import CHANGING_REQUESTS
-from ibkr_pipeline.brokers.ibkr.transport.transport import IBKRTransport
-from ibkr_pipeline.primitives.clock import SystemClock
-from ibkr_pipeline.primitives.enums import Environment, LoadStatus
+from ibkr_pipeline.primitives.enums import LoadStatus
 from ibkr_pipeline.simulator.testing import SimulatorThread
-
-ONE, TWO = "DU0000001", "DU0000002"
-#: Inbound message ids of the handshake: startApi.
-START_API = 71
+from ibkr_pipeline_tests.integration.wire_client import ONE, START_API, TWO, client_of
 
 
 @pytest.fixture
@@ -38,24 +17,6 @@ def gateway() -> Iterator[SimulatorThread]:
     """The default book behind a gateway in this process."""
     with SimulatorThread("default") as simulator:
         yield simulator
-
-
-def client_of(simulator: SimulatorThread, **changes: Any) -> IBKRClient:
-    """Return a client with short waits; a fault that is waited out costs a fraction of a second."""
-    config = IBKRConnectionConfig(
-        host=simulator.host,
-        port=simulator.port,
-        mode=Environment.SIMULATED,
-        connect_timeout_seconds=2.0,
-        request_timeout_seconds=0.4,
-        price_timeout_seconds=0.4,
-        commission_wait_seconds=0.4,
-        max_messages_per_second=0,
-        read_attempts=1,
-        backoff_seconds=0.01,
-    )
-    config = replace(config, **changes)
-    return IBKRClient(IBKRTransport(config, clock=SystemClock()), config)
 
 
 def failures(read: Any) -> dict[str, str]:
@@ -161,7 +122,7 @@ class TestAnswers:
             read = getattr(broker, fetch)()
 
         assert failures(read)
-        assert "no end marker" in next(iter(failures(read).values()))
+        assert "never sent its end marker" in next(iter(failures(read).values()))
         assert not read.proof.end_marker_seen
 
     @pytest.mark.parametrize(
@@ -318,210 +279,7 @@ class TestLostConnections:
         with client_of(gateway) as broker:
             read = broker.fetch_positions()
 
-        assert "no end marker within 0.4 s" in failures(read)[ONE]
-
-
-class TestConnecting:
-    """From socket to account list."""
-
-    def test_a_port_nobody_listens_on_says_what_to_do(self) -> None:
-        """The commonest first-run error."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        connection = IBKRConnection("127.0.0.1", port, 1)
-
-        with pytest.raises(BrokerConnectionError, match="Nothing listens"):
-            connection.connect()
-
-        assert not connection.is_connected()
-
-    def test_a_gateway_that_ended_during_a_read_is_told_in_a_users_words(self) -> None:
-        """The reason is kept with the load; nobody who reads it calls a method."""
-        with SimulatorThread("default") as simulator:
-            connection = IBKRConnection("127.0.0.1", simulator.port, 1)
-            connection.connect()
-        deadline = time.monotonic() + 5
-        while connection.is_connected() and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-        with pytest.raises(BrokerConnectionError, match="was lost during the read"):
-            connection.send("reqPositions")
-        connection.disconnect()
-
-    def test_a_client_id_in_use_is_said_at_once(self, gateway: SimulatorThread) -> None:
-        """ib_async waits out its whole timeout and says TimeoutError."""
-        gateway.arm("client_id_in_use")
-
-        with pytest.raises(ClientIdInUseError, match="IBKR_CLIENT_ID"):
-            client_of(gateway, connect_timeout_seconds=60.0).__enter__()
-
-    def test_a_second_client_under_the_same_id_is_refused(self, gateway: SimulatorThread) -> None:
-        """The real thing, not the scripted one."""
-        with client_of(gateway), pytest.raises(ClientIdInUseError):
-            client_of(gateway, connect_timeout_seconds=60.0).__enter__()
-
-    @pytest.mark.parametrize(
-        ("fault", "words"),
-        [
-            ({"name": "no_accounts"}, "did not tell its accounts"),
-            ({"name": "late_next_valid_id", "seconds": 5.0}, "did not tell the next order id"),
-            ({"name": "drop_in_startup"}, "closed the connection before"),
-        ],
-    )
-    def test_a_gateway_that_is_not_ready_says_what_is_missing(
-        self, gateway: SimulatorThread, fault: dict[str, Any], words: str
-    ) -> None:
-        """connect() returns only once accounts and order id are known."""
-        gateway.arm(**fault)
-
-        with pytest.raises(GatewayNotReadyError, match=words):
-            client_of(gateway, connect_timeout_seconds=0.5).__enter__()
-
-    def test_a_late_order_id_is_waited_for(self, gateway: SimulatorThread) -> None:
-        """Gateways under load tell it last."""
-        gateway.arm("late_next_valid_id", seconds=0.2)
-
-        with client_of(gateway) as broker:
-            assert broker.transport.next_order_id >= 1
-
-    def test_a_live_account_in_a_mode_that_excludes_it_is_asked_nothing(self) -> None:
-        """Scenario M: the gateway's record shows the handshake alone."""
-        with SimulatorThread("live_account") as simulator:
-            with pytest.raises(ModeMismatchError):
-                client_of(simulator).__enter__()
-            sent = [item.message_id for item in simulator.simulator.recorder.requests]
-
-        assert [START_API] == sent
-
-    def test_something_that_is_no_gateway_is_named(self) -> None:
-        """Another program on the port answers in its own words, or not at all."""
-        with _listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-            connection = IBKRConnection("127.0.0.1", port, 1, connect_timeout_seconds=0.5)
-            with pytest.raises((BrokerConnectionError, GatewayNotReadyError)):
-                connection.connect()
-
-    def test_a_gateway_that_speaks_an_old_version_is_named(self) -> None:
-        """Below 157 the library refuses."""
-        answer = b"\x00\x00\x00\x0f100\x0020200101 x\x00"
-        with _listener(answer) as port:
-            connection = IBKRConnection("127.0.0.1", port, 1, connect_timeout_seconds=2.0)
-            with pytest.raises(BrokerConnectionError, match="update TWS or Gateway"):
-                connection.connect()
-
-    def test_order_ids_are_handed_out_once_each(self, gateway: SimulatorThread) -> None:
-        """Several threads may ask."""
-        connection = IBKRConnection(gateway.host, gateway.port, 1)
-        connection.connect()
-        taken: list[int] = []
-        threads = [
-            threading.Thread(
-                target=lambda: taken.extend(connection.next_order_id for _ in range(200))
-            )
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        connection.disconnect()
-
-        assert sorted(taken) == list(range(min(taken), min(taken) + 800))
-
-    @pytest.mark.parametrize("request_name", CHANGING_REQUESTS)
-    def test_the_reading_client_cannot_change_anything(
-        self, gateway: SimulatorThread, request_name: str
-    ) -> None:
-        """Not even by reaching for the library's client."""
-        connection = IBKRConnection(gateway.host, gateway.port, 1)
-        connection.connect()
-        try:
-            with pytest.raises(UnsupportedOperationError):
-                getattr(connection.get_client(), request_name)()
-            with pytest.raises(ValueError, match="not among the requests"):
-                connection.send(request_name)
-        finally:
-            connection.disconnect()
-
-    def test_threads_end_with_the_connection(self, gateway: SimulatorThread) -> None:
-        """A nightly job that leaks a thread per run ends badly."""
-        before = {thread.name for thread in threading.enumerate()}
-        for _ in range(3):
-            with client_of(gateway):
-                pass
-
-        assert before == {thread.name for thread in threading.enumerate()}
-
-    def test_every_change_of_state_is_logged(
-        self, gateway: SimulatorThread, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """A night that went wrong is read from the log; accounts are masked in it."""
-        caplog.set_level("INFO", logger="ibkr_pipeline")
-        gateway.arm("drop", message=61)
-        with client_of(gateway) as broker:
-            broker.fetch_positions()
-
-        events = [
-            record.getMessage().split("event=")[1].split()[0]
-            for record in caplog.records
-            if "connection_state" in record.getMessage()
-        ]
-        assert ["connecting", "handshake_done", "connected", "connection_lost"] == events
-        assert ONE not in caplog.text
-
-    def test_connecting_again_after_backoff(self, gateway: SimulatorThread) -> None:
-        """Retryable errors are tried again, with waits that double."""
-        gateway.arm("drop_in_startup", times=2)
-        waits: list[float] = []
-        connection = IBKRConnection(gateway.host, gateway.port, 1, connect_timeout_seconds=2.0)
-
-        connection.connect_with_backoff(
-            attempts=3, first_delay_seconds=1.0, sleep=waits.append, jitter=lambda: 1.0
-        )
-        connection.disconnect()
-
-        assert [1.0, 2.0] == waits
-
-
-class TestInterrupts:
-    """Ctrl-C while a gateway is silent."""
-
-    def test_an_interrupt_comes_through_at_once_and_closes_the_connection(
-        self, gateway: SimulatorThread
-    ) -> None:
-        """The signal arrives in the thread that waits, long before the timeout."""
-        import _thread
-
-        gateway.arm("mute", request=61)
-        broker = client_of(gateway, request_timeout_seconds=60.0)
-        timer = threading.Timer(0.3, _thread.interrupt_main)
-
-        timer.start()
-        with pytest.raises(KeyboardInterrupt), broker:
-            broker.fetch_positions()
-
-        assert not broker.transport.is_connected()
-
-
-@contextmanager
-def _listener(answer: bytes) -> Iterator[int]:
-    """A program that answers its first client with these bytes and waits."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        done = threading.Event()
-
-        def serve() -> None:
-            peer, _ = server.accept()
-            with peer:
-                peer.sendall(answer)
-                done.wait(10)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            done.set()
-            thread.join()
+        assert "never sent its end marker (positionEnd) within 0.4 s" in failures(read)[ONE]
 
 
 def _default_document() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ibkr_pipeline.brokers.ibkr.mappers.values import SENTINELS
 from ibkr_pipeline.brokers.ibkr.transport.payloads import give_accounts, hear
 from ibkr_pipeline.brokers.read import restrict
 from ibkr_pipeline.models.requests import Payload
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 from ibkr_pipeline.schemas import broker as schemas
 from ibkr_pipeline_tests.unit.brokers.frames import (
     ONE,
@@ -106,7 +106,7 @@ def _consistent(payload: Payload) -> Payload:
     return found
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 @settings(max_examples=20)
 @given(data=st.data())
 def test_frames_fit_their_schemas(dataset: Dataset, data: st.DataObject) -> None:
@@ -120,7 +120,7 @@ def test_frames_fit_their_schemas(dataset: Dataset, data: st.DataObject) -> None
         tables[name].pandera.validate(frame)
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 @settings(max_examples=20)
 @given(data=st.data())
 def test_no_sentinel_survives(dataset: Dataset, data: st.DataObject) -> None:
@@ -138,7 +138,7 @@ def test_no_sentinel_survives(dataset: Dataset, data: st.DataObject) -> None:
                 assert not set(column.drop_nulls()) & (set(SENTINELS) - {""})
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 @settings(max_examples=20)
 @given(data=st.data())
 def test_mapping_an_account_alone_gives_its_rows(dataset: Dataset, data: st.DataObject) -> None:
@@ -152,7 +152,7 @@ def test_mapping_an_account_alone_gives_its_rows(dataset: Dataset, data: st.Data
         assert frame.filter(pl.col("account_id") == ONE).equals(alone[name]), name
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 @settings(max_examples=20)
 @given(data=st.data())
 def test_the_order_of_rows_in_a_payload_is_irrelevant(

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +30,7 @@ from ibkr_pipeline.brokers.read import Read, restrict
 from ibkr_pipeline.brokers.types import (
     AccountSnapshotData,
     ExecutionData,
+    OptionEventData,
     OrderData,
     PositionData,
 )
@@ -124,6 +125,34 @@ class IBKRClient:
         raw = self._fetch(accounts, partial(self._transport.fetch_raw_executions, since=since))
         return self._read(raw, "broker.executions", row_views.execution_rows)
 
+    def fetch_option_events(
+        self,
+        accounts: Sequence[str] | None = None,
+        *,
+        from_date: date | None = None,
+        to_date: date | None = None,
+    ) -> Read[OptionEventData]:
+        """Read exercises, assignments and expirations off a statement of the Flex web service."""
+        wanted = self._allowed(accounts)
+        raw = self._transport.fetch_raw_option_events(wanted, from_date=from_date, to_date=to_date)
+        return self._read(raw, "broker.option_events", row_views.option_event_rows)
+
+    def _allowed(self, accounts: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the accounts a statement is read of; none means all it speaks of."""
+        allowed = self._config.accounts
+        wanted = tuple(dict.fromkeys(allowed if accounts is None else accounts))
+        self._refuse(wanted)
+        return wanted
+
+    def _refuse(self, wanted: Sequence[str]) -> None:
+        allowed = self._config.accounts
+        refused = [account for account in wanted if allowed and account not in allowed]
+        if refused:
+            raise AccountNotFoundError(
+                f"Account {', '.join(map(repr, refused))} is not on the allow-list ibkr.accounts "
+                f"({', '.join(allowed)}). Add it there to read it."
+            )
+
     def _fetch(
         self, accounts: Sequence[str] | None, ask: Callable[[Sequence[str]], RawRead]
     ) -> RawRead:
@@ -176,12 +205,7 @@ class IBKRClient:
                 )
             return tuple(account for account in managed if not is_group(account)), ()
         wanted = tuple(dict.fromkeys(accounts))
-        refused = [account for account in wanted if allowed and account not in allowed]
-        if refused:
-            raise AccountNotFoundError(
-                f"Account {', '.join(map(repr, refused))} is not on the allow-list ibkr.accounts "
-                f"({', '.join(allowed)}). Add it there to read it."
-            )
+        self._refuse(wanted)
         unknown = [account for account in wanted if account not in managed]
         if unknown:
             raise AccountNotFoundError(

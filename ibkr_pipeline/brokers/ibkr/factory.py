@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ibkr_pipeline.brokers.ibkr.client import IBKRClient
 from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
+from ibkr_pipeline.brokers.ibkr.flex_source import make_flex_source
 from ibkr_pipeline.brokers.ibkr.transport.transport import IBKRTransport
 from ibkr_pipeline.ports.budget import RequestBudget
 from ibkr_pipeline.ports.clock import Clock
@@ -29,5 +30,13 @@ def make_ibkr_client(
     config = IBKRConnectionConfig.from_settings(settings)
     if attempts is not None:
         config = replace(config, read_attempts=attempts)
-    transport = IBKRTransport(config, clock=clock, budget=budget, on_progress=on_progress)
+    transport = IBKRTransport(
+        config,
+        clock=clock,
+        budget=budget,
+        statements=lambda: make_flex_source(
+            settings, clock=clock, budget=budget, on_progress=on_progress
+        ),
+        on_progress=on_progress,
+    )
     return IBKRClient(transport, config)

@@ -1,6 +1,6 @@
 """Row views over frame rows: instants of the proof and the messages as they came.
 
-What lives here: what the four records of `brokers/types.py` have beside their frame row. What
+What lives here: what the records of `brokers/types.py` have beside their frame row. What
 must not: mapping; the frames are the contract, these are for code that reads a few rows by name.
 Each function returns a builder that indexes the payload once, when the first row is asked for.
 """
@@ -15,6 +15,7 @@ from ibkr_pipeline.brokers.ibkr.mappers.executions import map_executions
 from ibkr_pipeline.brokers.types import (
     AccountSnapshotData,
     ExecutionData,
+    OptionEventData,
     OrderData,
     PositionData,
 )
@@ -69,6 +70,18 @@ def execution_rows(payload: Payload, proof: RequestProof) -> Callable[[Row], Exe
         exec_id = row["exec_id"]
         raw = messages().get((row["event_seq"],), ()) + reports().get((exec_id,), ())
         return ExecutionData.from_row({**row, **commissions().get(exec_id, {}), "raw": raw})
+
+    return build
+
+
+def option_event_rows(payload: Payload, _: RequestProof) -> Callable[[Row], OptionEventData]:
+    """Return a builder of option events."""
+    names = ("optionEAE", "trade")
+    messages = cache(lambda: _index(payload, names, ("account", "con_id", "trade_id")))
+
+    def build(row: Row) -> OptionEventData:
+        place = (row["account_id"], str(row["con_id"]), row["trade_id"])
+        return OptionEventData.from_row({**row, "raw": messages().get(place, ())})
 
     return build
 

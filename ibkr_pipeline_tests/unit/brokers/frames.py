@@ -256,3 +256,22 @@ def proof(dataset: Dataset, **details: str) -> RequestProof:
 def reasons(outcomes: Sequence[object]) -> dict[str, str | None]:
     """Return account -> reason of the outcomes that have one."""
     return {o.account_id: o.reason for o in outcomes if o.reason}  # type: ignore[attr-defined]
+
+
+def downloads(*accounts: str, **values: str) -> object:
+    """Answer reqAccountUpdates of the named accounts; leave the others without an answer."""
+
+    def answer(arguments: tuple[object, ...]) -> Sequence[str]:
+        subscribe, account = arguments
+        if not subscribe or account not in accounts:
+            return ()
+        told = [account_value(key, value, account=str(account)) for key, value in values.items()]
+        return [
+            account_value("NetLiquidation", "1000.00", account=str(account)),
+            *told,
+            portfolio_value(str(account)),
+            frame(8, 1, "16:20"),
+            download_end(str(account)),
+        ]
+
+    return answer

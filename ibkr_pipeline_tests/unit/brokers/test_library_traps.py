@@ -82,7 +82,7 @@ def test_trap_4_a_request_that_times_out_is_not_an_empty_answer() -> None:
 
     read = broker.fetch_executions()
 
-    with pytest.raises(IncompleteReadError, match="no end marker"):
+    with pytest.raises(IncompleteReadError, match="never sent its end marker"):
         list(read)
     assert "reqHistoricalData" not in READING_REQUESTS
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ibkr_pipeline.brokers.ibkr.mappers.accounts import map_accounts
 from ibkr_pipeline.brokers.ibkr.mappers.executions import map_executions
+from ibkr_pipeline.brokers.ibkr.mappers.option_events import map_option_events
 from ibkr_pipeline.brokers.ibkr.mappers.orders import map_orders
 from ibkr_pipeline.brokers.ibkr.mappers.positions import map_positions
 from ibkr_pipeline.brokers.read import Frames
@@ -17,6 +18,7 @@ MAPPERS: Mapping[Dataset, Callable[[Payload, RequestProof], Frames]] = {
     Dataset.POSITIONS: map_positions,
     Dataset.ORDERS: map_orders,
     Dataset.EXECUTIONS: map_executions,
+    Dataset.FLEX: map_option_events,
 }
 
 

@@ -95,7 +95,8 @@ class IBKRConnection:
         """Connect, and return once accounts and the next order id were told.
 
         Raises:
-            BrokerConnectionError: If nothing answers there, or not as a TWS would.
+            BrokerConnectionError: If nothing answers there, or it speaks too old a version.
+            NotAGatewayError: If what answers there does not answer as a TWS would.
             ClientIdInUseError: If another client holds the client id.
             GatewayNotReadyError: If accounts or next order id were not told in time.
         """
@@ -297,12 +298,16 @@ class IBKRConnection:
         self._next_order_id = client._reqIdSeq  # nextValidId; has no accessor
 
     def _why_not(self, opening: asyncio.Future[None]) -> BrokerError:
+        client = self._client
         return explain(
             Attempt(
                 address=self.address,
                 client_id=self._client_id,
                 timeout_seconds=self._timeout,
                 server_version=self.server_version,
+                is_accepted=client is not None and client.conn.isConnected(),
+                has_handshake=client is not None and client.has_handshake,
+                heard=b"" if client is None else client.heard,
                 has_accounts=bool(self.managed_accounts),
                 is_id_in_use=any(
                     notice.code == CLIENT_ID_IN_USE for notice in self._receiver.peek_notices()

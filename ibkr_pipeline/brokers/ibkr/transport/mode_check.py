@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ibkr_pipeline.brokers.exceptions import ModeMismatchError
-from ibkr_pipeline.brokers.ibkr.account_codes import is_paper
 from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
 from ibkr_pipeline.primitives.enums import Environment
+from ibkr_pipeline.primitives.identifiers import is_paper_account
 from ibkr_pipeline.settings import is_loopback
 
 
@@ -31,10 +31,10 @@ def check_mode(config: IBKRConnectionConfig, managed: Sequence[str], peer_host: 
             f"machine. Set IBKR_HOST=127.0.0.1, or another mode."
         )
     if config.mode is Environment.LIVE:
-        wrong = [code for code in codes if is_paper(code)]
+        wrong = [code for code in codes if is_paper_account(code)]
         expected, advice = "live accounts, which do not start with DU or DF", "paper"
     else:
-        wrong = [code for code in codes if not is_paper(code)]
+        wrong = [code for code in codes if not is_paper_account(code)]
         expected, advice = "paper accounts, which start with DU or DF", "live"
     if wrong:
         raise ModeMismatchError(

@@ -110,12 +110,13 @@ def keep_asked(
         if not strangers.is_empty():
             codes = ", ".join(sorted(set(strangers["account"])))
             reason = (
-                f"{name} told of account {codes}, which is not among the accounts the gateway "
-                f"manages; its account list and its rows contradict each other"
+                f"a message ({name}) told of account {codes}, which is not among the accounts the "
+                f"gateway manages; its account list and its rows contradict each other"
             )
             verdicts.fail(verdicts.accounts, reason)
         if name in ("openOrder", "completedOrder") and (frame["account"] == "").any():
-            verdicts.fail(verdicts.accounts, f"{name} told of an order that names no account")
+            reason = f"a message ({name}) told of an order that names no account"
+            verdicts.fail(verdicts.accounts, reason)
     return {
         name: frame.filter(pl.col("account").is_in([*verdicts.accounts, ""]))
         for name, frame in payload.items()

@@ -222,8 +222,10 @@ class Receiver:
             self.server_outage = None
         with self._lock:
             self._notices.append(notice)
+        # What concerns one request is told with its verdict, once for all that share the reason.
+        is_told = notice.request is not None and inbox is not None
         logger.log(
-            _LEVELS[notice.severity],
+            logging.INFO if is_told else _LEVELS[notice.severity],
             "gateway_notice code=%d request=%s text=%s",
             code,
             notice.request,

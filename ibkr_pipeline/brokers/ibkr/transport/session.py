@@ -39,6 +39,16 @@ _WORDS = {
     "open_orders": "open orders",
     "completed_orders": "completed orders",
 }
+#: Kind of an ask -> its answer in words, and the name of its end marker in the TWS API.
+_ENDS = {
+    "account_updates": ("the account's update stream", "accountDownloadEnd"),
+    "account_updates_multi": ("the account's list of values", "accountUpdateMultiEnd"),
+    "positions": ("the list of positions", "positionEnd"),
+    "positions_multi": ("the account's list of positions", "positionMultiEnd"),
+    "open_orders": ("the list of open orders", "openOrderEnd"),
+    "completed_orders": ("the list of completed orders", "completedOrdersEnd"),
+    "executions": ("the list of executions", "execDetailsEnd"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +259,8 @@ class Session:
         if running.is_held or running.is_ready is False:
             reason = f"server reset in progress: accountReady stayed false for {waited}"
         else:
-            reason = f"{running.ask.kind}: no end marker within {waited}"
+            answer, marker = _ENDS[running.ask.kind]
+            reason = f"{answer} never sent its end marker ({marker}) within {waited}"
         return _End(status=LoadStatus.FAILED, reason=reason, retryable=True)
 
     def _finish(self, running: _Running, end: _End) -> None:

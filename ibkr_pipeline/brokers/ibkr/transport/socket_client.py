@@ -17,6 +17,10 @@ from ibkr_pipeline.brokers.ibkr.transport.receiver import Receiver
 
 #: No message of TWS comes near this; a longer one is a torn or foreign stream.
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+#: The answer to the handshake is a version and a time; another program's first words are longer.
+MAX_HANDSHAKE_BYTES = 1024
+#: As much of a stranger's first words as a message can quote.
+MOST_HEARD_BYTES = 60
 _LENGTH = Struct(">I")
 
 
@@ -31,6 +35,8 @@ class ReadingClient(_Client):  # type: ignore[misc]  # Any while checking
 
     Attributes:
         gateway_time: The gateway's own clock at the handshake, as text with its zone.
+        heard: First bytes that came before the handshake was answered.
+        has_handshake: Whether it was answered as a TWS does, whatever the version.
     """
 
     def __init__(
@@ -40,19 +46,25 @@ class ReadingClient(_Client):  # type: ignore[misc]  # Any while checking
         self.decoder = receiver
         self.MaxRequests = max_messages_per_second
         self.gateway_time = ""
+        self.heard = b""
+        self.has_handshake = False
         self._data: bytes
         self._apiReady: bool
 
     def _onSocketHasData(self, data: bytes) -> None:  # noqa: N802  # ib_async's own name
         """Cut the stream into messages and hand each to the receiver."""
         self._numBytesRecv += len(data)
+        if not self._serverVersion:
+            self.heard = (self.heard + data)[:MOST_HEARD_BYTES]
         stream = self._data + data if self._data else data
         size, start = len(stream), 0
         receive, length_at = self._receive, _LENGTH.unpack_from
         while size - start >= 4:
             end = start + 4 + length_at(stream, start)[0]
             if end > size:
-                if end - start > MAX_MESSAGE_BYTES:
+                if end - start > (
+                    MAX_MESSAGE_BYTES if self._serverVersion else MAX_HANDSHAKE_BYTES
+                ):
                     self._data = b""
                     self._refuse_stream(end - start)
                     return
@@ -85,6 +97,7 @@ class ReadingClient(_Client):  # type: ignore[misc]  # Any while checking
         if len(fields) != 2 or not fields[0].isdigit():
             self._onSocketDisconnected(f"the answer to the handshake was {text[:40]!r}")
             return
+        self.has_handshake = True
         self._serverVersion = int(fields[0])
         self.gateway_time = fields[1]
         if self._serverVersion < self.MinClientVersion:

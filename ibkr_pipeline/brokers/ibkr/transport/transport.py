@@ -10,12 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
-from ibkr_pipeline.brokers.exceptions import AccountNotFoundError, BrokerConnectionError
+from ibkr_pipeline.brokers.exceptions import (
+    AccountNotFoundError,
+    BrokerConnectionError,
+    UnsupportedOperationError,
+)
 from ibkr_pipeline.brokers.ibkr.config import IBKRConnectionConfig
+from ibkr_pipeline.brokers.ibkr.flex_option_events import read_option_events
 from ibkr_pipeline.brokers.ibkr.pacing import InProcessBudget, Pacing
 from ibkr_pipeline.brokers.ibkr.transport import asks
 from ibkr_pipeline.brokers.ibkr.transport.connection import IBKRConnection
@@ -24,6 +29,7 @@ from ibkr_pipeline.brokers.ibkr.transport.reading import Reading
 from ibkr_pipeline.brokers.ibkr.transport.reads import RawRead
 from ibkr_pipeline.brokers.ibkr.transport.session import Answer, Ask
 from ibkr_pipeline.brokers.ibkr.transport.wiring import Connection
+from ibkr_pipeline.brokers.statement_source import StatementSource
 from ibkr_pipeline.ports.budget import RequestBudget
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
@@ -45,6 +51,7 @@ class IBKRTransport:
         clock: For the instants of proofs.
         budget: Request budget; one of its own by default.
         connection: Connection to use; one to `config` by default.
+        statements: Builds the client of the Flex web service, which alone tells option events.
         on_progress: Told about long work.
         monotonic, sleep: Clock and wait, for tests.
     """
@@ -56,6 +63,7 @@ class IBKRTransport:
         clock: Clock,
         budget: RequestBudget | None = None,
         connection: Connection | None = None,
+        statements: Callable[[], StatementSource] | None = None,
         on_progress: Callable[[str], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -64,6 +72,7 @@ class IBKRTransport:
         self._clock = clock
         self._monotonic = monotonic
         self._on_progress = on_progress
+        self._statements = statements
         self._pacing = Pacing(
             budget or InProcessBudget(),
             prefix=f"ibkr:{config.address}",
@@ -87,8 +96,8 @@ class IBKRTransport:
         A connection on which a read broke off is replaced by a new one.
 
         Raises:
-            BrokerConnectionError, ClientIdInUseError, GatewayNotReadyError: If there is no
-                connection.
+            BrokerConnectionError, NotAGatewayError, ClientIdInUseError, GatewayNotReadyError: If
+                there is no connection.
             ModeMismatchError: If the accounts there are not those of the mode.
         """
         if self._deadline is None:
@@ -189,6 +198,37 @@ class IBKRTransport:
                 if reading.session.outage is not None:
                     answers = [_lost_after(answers[0], reading.session.outage)]
             return reading.finish(answers, since=since)
+
+    def fetch_raw_option_events(
+        self,
+        account_code: str | Sequence[str] = (),
+        *,
+        from_date: date | None = None,
+        to_date: date | None = None,
+    ) -> RawRead:
+        """Read the option events of a statement; no message of the gateway tells of them.
+
+        Nothing is asked of the gateway, so no connection is needed.
+
+        Raises:
+            UnsupportedOperationError: If this transport was made without a Flex client.
+            ConfigError: If token or query of the Flex web service is not set.
+            BrokerError: If no statement came, or none that can be read.
+        """
+        if self._statements is None:
+            raise UnsupportedOperationError(
+                "Option events were asked for, which only statements tell, and this transport has "
+                "no client of the Flex web service. Set IBKR_FLEX_TOKEN and IBKR_FLEX_QUERY_ID."
+            )
+        accounts = (account_code,) if isinstance(account_code, str) else tuple(account_code)
+        return read_option_events(
+            self._statements(),
+            accounts,
+            environment=self._config.mode,
+            clock=self._clock,
+            from_date=from_date,
+            to_date=to_date,
+        )
 
     def _reading(self, dataset: Dataset, account_code: str | Sequence[str]) -> Reading:
         accounts = (account_code,) if isinstance(account_code, str) else tuple(account_code)
