@@ -84,6 +84,10 @@ def _is_allocation_parent() -> pl.Expr:
 
 
 def _columns(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    return frame.select(
+    untold = core.STATEMENT_FILL if table is core.EXECUTIONS else ()
+    rows = frame.with_columns(
+        pl.lit(None, dtype=core.EXECUTIONS.schema[name]).alias(name) for name in untold
+    )
+    return rows.select(
         "event_seq", *(name for name in table.schema if name not in ("recorded_at", "version"))
     )

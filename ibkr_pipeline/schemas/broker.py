@@ -224,4 +224,51 @@ COMMISSIONS = Table(
     ),
 )
 
-TABLES = (ACCOUNTS, ACCOUNT_LEDGER, POSITIONS, ORDERS, ORDER_STATUSES, EXECUTIONS, COMMISSIONS)
+OPTION_EVENTS = Table(
+    name="broker.option_events",
+    description="Option legs of exercises, assignments, expirations and cash settlements.",
+    grain="one row per option leg of a statement",
+    key=("account_id", "event_seq"),
+    columns=columns(
+        "account_id",
+        "event_seq",
+        "event_type",
+        "event_date",
+        "event_ts",
+        "con_id",
+        "symbol",
+        "security_type",
+        "currency",
+        "underlying_con_id",
+        "underlying_symbol",
+        "multiplier",
+        "strike",
+        "expiry",
+        "right",
+        "signed_quantity",
+        "price",
+        "proceeds",
+        "realized_pnl",
+        "trade_id",
+        "transaction_id",
+        required=(
+            "account_id",
+            "event_seq",
+            "event_type",
+            "event_date",
+            "con_id",
+            "signed_quantity",
+        ),
+    ),
+)
+
+TABLES = (
+    ACCOUNTS,
+    ACCOUNT_LEDGER,
+    POSITIONS,
+    ORDERS,
+    ORDER_STATUSES,
+    EXECUTIONS,
+    COMMISSIONS,
+    OPTION_EVENTS,
+)

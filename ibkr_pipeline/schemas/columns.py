@@ -12,6 +12,7 @@ from ibkr_pipeline.primitives.enums import (
     OrderStatus,
     Side,
 )
+from ibkr_pipeline.schemas.statement_columns import STATEMENT_COLUMNS
 from ibkr_pipeline.schemas.table import Column, Kind
 
 
@@ -161,10 +162,23 @@ _ALL = (
         "status",
         "code",
         "Status as we understand it.",
-        allowed=tuple(status.value for status in OrderStatus),
+        # What is gone follows from later reads: a view tells it, no row does.
+        allowed=tuple(status.value for status in OrderStatus if status is not OrderStatus.GONE),
     ),
     _column("broker_status", "text", "Status in the broker's own word."),
     _column("is_open", "flag", "Whether the broker listed the order as open."),
+    _column(
+        "ended_after",
+        "instant",
+        "Last read that listed an order as open whose end was not read (status `gone`).",
+        unit="UTC",
+    ),
+    _column(
+        "ended_before",
+        "instant",
+        "First complete read after that which listed it no more: it ended between the two.",
+        unit="UTC",
+    ),
     _column("is_deactivated", "flag", "Listed as open, but deactivated: it cannot fill."),
     _column("completed_at", "instant", "When the order ended, if the broker says.", unit="UTC"),
     _column("completed_text", "text", "Why the order ended, in the broker's words."),
@@ -174,11 +188,18 @@ _ALL = (
     _column("outside_rth", "flag", "Whether it may fill outside regular trading hours."),
     _column("event_seq", "integer", "Order of arrival within the request."),
     # Executions and commissions.
-    _column("fill_id", "code", "Identity of a fill through all its corrections: `exec:{root}`."),
     _column(
-        "revision", "integer", "Last segment of the exec id; a higher one corrects a lower one."
+        "fill_id",
+        "code",
+        "Identity of a fill through all its corrections: `exec:{root}`, for a booking without an "
+        "execution id `flex:{transactionID}`.",
     ),
-    _column("exec_id", "code", "Execution id as the broker gave it."),
+    _column(
+        "revision",
+        "integer",
+        "Last segment of the exec id, 0 without one; a higher one corrects a lower one.",
+    ),
+    _column("exec_id", "code", "Execution id as the broker gave it, else the fill id."),
     _column("fill_quantity", "quantity", "Quantity of this fill, unsigned.", unit=_LOTS),
     _column(
         "signed_quantity", "quantity", "Quantity of this fill, negative when sold.", unit=_LOTS
@@ -215,9 +236,11 @@ _ALL = (
     _column("yield_redemption_date", "date", "Redemption date the yield is computed to."),
 )
 
-COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
+_EVERY = (*_ALL, *STATEMENT_COLUMNS)
 
-if len(COLUMNS) != len(_ALL):
+COLUMNS: dict[str, Column] = {column.name: column for column in _EVERY}
+
+if len(COLUMNS) != len(_EVERY):
     raise ValueError("The column dictionary names a column twice.")
 
 

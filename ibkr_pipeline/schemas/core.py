@@ -18,7 +18,10 @@ PROVENANCE = ("source", "load_id", "available_at", "recorded_at")
 
 SNAPSHOTS = Table(
     name="core.snapshots",
-    description="Header of every complete snapshot, empty ones included.",
+    description=(
+        "Header of every complete snapshot, empty ones included: accounts, positions, and the "
+        "list of open orders (dataset `orders`)."
+    ),
     grain="one row per snapshot of an account and dataset",
     key=("snapshot_id",),
     columns=columns(
@@ -199,6 +202,27 @@ ORDERS = Table(
     ),
 )
 
+#: What `core.current_orders` tells beside the columns of `core.orders`.
+ORDERS_VIEW_COLUMNS = columns("ended_after", "ended_before")
+
+OPEN_ORDERS = Table(
+    name="core.open_orders",
+    description=(
+        "Orders each complete read listed as open; one that the next read neither lists nor "
+        "tells the end of has ended unread."
+    ),
+    grain="one row per snapshot of an account's open orders and order",
+    key=("snapshot_id", "order_key"),
+    columns=columns(
+        "snapshot_id",
+        *OWNER,
+        "order_key",
+        "as_of",
+        *PROVENANCE,
+        required=("snapshot_id", *OWNER, "order_key", "as_of", *PROVENANCE),
+    ),
+)
+
 ORDER_ALIASES = Table(
     name="core.order_aliases",
     description="Every name an order was known by: permId, orderRef, client and order id.",
@@ -238,11 +262,42 @@ ORDER_STATUS_EVENTS = Table(
     ),
 )
 
+#: What statements tell of a fill and the gateway does not; null in the gateway's rows.
+STATEMENT_FILL = (
+    "transaction_id",
+    "trade_id",
+    "orig_trade_id",
+    "orig_transaction_id",
+    "position_action_id",
+    "broker_order_id",
+    "transaction_type",
+    "buy_sell",
+    "open_close",
+    "code",
+    "trade_date",
+    "report_date",
+    "settle_date",
+    "proceeds",
+    "taxes",
+    "ib_commission",
+    "commission_currency",
+    "net_cash",
+    "cost_basis",
+    "realized_pnl",
+    "mtm_pnl",
+    "rate_to_base",
+    "underlying_con_id",
+    "generated_at",
+)
+
 EXECUTIONS = Table(
     name="core.executions",
-    description="Fills with every correction kept; `core.current_executions` picks the winner.",
-    grain="one row per fill and revision",
-    key=("broker", "environment", "account_id", "fill_id", "revision"),
+    description=(
+        "Fills as the gateway, statements and trade confirmations tell them, every correction "
+        "kept; `core.current_executions` picks the winner."
+    ),
+    grain="one row per fill, revision and source; a statement's row again for every change",
+    key=("broker", "environment", "account_id", "fill_id", "revision", "source", "generated_at"),
     columns=columns(
         "broker",
         "environment",
@@ -278,6 +333,7 @@ EXECUTIONS = Table(
         "ev_rule",
         "ev_multiplier",
         *PROVENANCE,
+        *STATEMENT_FILL,
         required=(
             *OWNER,
             "fill_id",
@@ -297,7 +353,10 @@ EXECUTIONS = Table(
 
 COMMISSIONS = Table(
     name="core.commissions",
-    description="Commissions of fills; pending until the broker tells them.",
+    description=(
+        "Commissions as the gateway reports them; pending until it does. What a statement charges "
+        "stands in `core.executions`, and `core.current_commissions` tells both."
+    ),
     grain="one row per exec id and version",
     key=("broker", "environment", "account_id", "exec_id", "version"),
     columns=columns(
@@ -345,6 +404,7 @@ TABLES = (
     IBKR_CONTRACTS,
     PORTFOLIOS,
     ORDERS,
+    OPEN_ORDERS,
     ORDER_ALIASES,
     ORDER_STATUS_EVENTS,
     EXECUTIONS,

@@ -64,7 +64,7 @@ CONFLICTS = Table(
 EXECUTION_KEYS = Table(
     name="meta.execution_keys",
     description="Fingerprints of the keys in core.executions.",
-    grain="one row per fill and revision",
+    grain="one row per row of core.executions",
     key=("fingerprint",),
     columns=(_FINGERPRINT, COLUMNS["event_ts"]),
 )

@@ -87,7 +87,7 @@ def not_applied(transaction: WriteTransaction, loads: Sequence[Load]) -> list[Lo
     # Ids begin with the instant of their request, so the bounds leave most of the table unread.
     known = transaction.query(
         f"""SELECT load_id FROM {core.APPLIED_LOADS.name} SEMI JOIN asked USING (load_id)
-            WHERE load_id BETWEEN $first AND $last""",  # noqa: S608
+            WHERE load_id BETWEEN $first AND $last""",
         params={"first": asked["load_id"].min(), "last": asked["load_id"].max()},
         asked=asked,
     )

@@ -1,6 +1,6 @@
 """Commissions into core: a version for each change, found again by the time of their fill.
 
-What lives here: what is new of a load's commission reports. What must not: whether a fill's
+What lives here: what is new of the gateway's commission reports. What must not: whether a fill's
 commission is pending (`views.py`).
 """
 
@@ -76,8 +76,9 @@ def _with_times(transaction: WriteTransaction, reports: pl.DataFrame) -> pl.Data
         meta.EXECUTION_KEYS,
         with_fingerprints(transaction, orphans, _FILL),
         key=_FILL,
-        columns=[*_KEY, "event_ts"],
+        columns=[*_KEY, "source", "event_ts"],
     ).rename({"event_ts": "fill_ts"})
+    fills = fills.join(reports.select("source").unique(), on="source", how="semi").drop("source")
     return (
         reports.join(fills, on=_KEY, how="left", maintain_order="left")
         .with_columns(pl.coalesce("event_ts", "fill_ts").alias("event_ts"))

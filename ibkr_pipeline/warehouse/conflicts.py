@@ -51,7 +51,7 @@ def append_conflicts(
     ).unique(subset=list(meta.CONFLICTS.key), keep="first", maintain_order=True)
     key = ", ".join(meta.CONFLICTS.key)
     known = transaction.query(
-        f"SELECT {key} FROM {meta.CONFLICTS.name} SEMI JOIN told USING ({key})",  # noqa: S608
+        f"SELECT {key} FROM {meta.CONFLICTS.name} SEMI JOIN told USING ({key})",
         told=told,
     )
     fresh = told.join(known, on=meta.CONFLICTS.key, how="anti", maintain_order="left")

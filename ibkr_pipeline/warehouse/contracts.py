@@ -32,7 +32,7 @@ def append_contracts(transaction: WriteTransaction, normalized: Mapping[str, pl.
         incoming = normalized.get(table.name)
         if incoming is not None and not incoming.is_empty():
             known = transaction.query(
-                f'SELECT * FROM {table.name} SEMI JOIN incoming USING ("{key}")',  # noqa: S608
+                f'SELECT * FROM {table.name} SEMI JOIN incoming USING ("{key}")',
                 incoming=incoming.select(key),
             )
             content = _content(table, key)

@@ -10,7 +10,7 @@ class WarehouseError(PipelineError):
 
 
 class WarehouseVersionError(WarehouseError, Terminal):
-    """The warehouse was written by a newer version of this program.
+    """The warehouse, or its read copy, is of a version this program cannot read.
 
     Attributes:
         found: Version of the warehouse.

@@ -16,7 +16,7 @@ from ibkr_pipeline.warehouse.conflicts import append_conflicts
 from ibkr_pipeline.warehouse.known_keys import known_rows, with_fingerprints
 from ibkr_pipeline.warehouse.transaction import WriteTransaction
 
-_KEY = list(core.EXECUTIONS.key)
+_KEY = [name for name in core.EXECUTIONS.key if name != "generated_at"]
 _FILL = [*core.OWNER, "fill_id"]
 #: What the broker may not change under one exec id. Ids of the session that asked, the spelling
 #: of the time and what is derived from other rows are left out; null is no contradiction.
@@ -46,7 +46,8 @@ def append_executions(
     """Append new fills, revisions and commissions; return the counts of each load.
 
     Of two rows with one exec id and different content the first is kept, the other goes to
-    `meta.conflicts`. New rows enter in the order of their time.
+    `meta.conflicts`. New rows enter in the order of their time. Whether a statement tells the
+    fill as well makes no difference: each source has its own rows.
 
     Args:
         transaction: The open transaction.
@@ -58,11 +59,8 @@ def append_executions(
         New: its fill was not known before the load. Changed: a correction of a fill that was, or
         a fill whose commission is new or other.
     """
-    fills = with_fingerprints(
-        transaction,
-        normalized[core.EXECUTIONS.name].sort("available_at", "load_id", "event_seq"),
-        _FILL,
-    )
+    told = normalized[core.EXECUTIONS.name].sort("available_at", "load_id", "event_seq")
+    fills = with_fingerprints(transaction, told, _FILL)
     known = known_rows(
         transaction,
         core.EXECUTIONS,
@@ -70,7 +68,7 @@ def append_executions(
         fills,
         key=_FILL,
         columns=[*_KEY, *_CONTENT],
-    )
+    ).join(told.select("source").unique(), on="source", how="semi", maintain_order="left")
     fresh = fills.unique(subset=_KEY, keep="first", maintain_order=True).join(
         known, on=_KEY, how="anti", maintain_order="left"
     )

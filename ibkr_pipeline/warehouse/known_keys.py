@@ -31,7 +31,7 @@ def with_fingerprints(
     """
     text = ", ".join(f'"{name}"' for name in key)
     hashed = transaction.query(
-        f"SELECT ('0x' || substr(sha1(concat_ws('|', {text})), 1, 10))::BIGINT AS fingerprint "  # noqa: S608
+        f"SELECT ('0x' || substr(sha1(concat_ws('|', {text})), 1, 10))::BIGINT AS fingerprint "
         f"FROM keys ORDER BY place",
         keys=rows.select(*key).with_row_index("place"),
     )
@@ -58,7 +58,7 @@ def known_rows(
         columns: Columns to return.
     """
     times = transaction.query(
-        f"SELECT event_ts FROM {keys.name} SEMI JOIN asked USING (fingerprint)",  # noqa: S608
+        f"SELECT event_ts FROM {keys.name} SEMI JOIN asked USING (fingerprint)",
         asked=rows.select("fingerprint"),
     ).get_column("event_ts")
     if times.is_empty():
@@ -66,8 +66,7 @@ def known_rows(
     wanted = ", ".join(f'"{name}"' for name in columns)
     named = ", ".join(f'"{name}"' for name in key)
     return transaction.query(
-        f"SELECT {wanted} FROM {table.name} SEMI JOIN asked USING ({named}) "  # noqa: S608
-        f"WHERE {_at(times)}",
+        f"SELECT {wanted} FROM {table.name} SEMI JOIN asked USING ({named}) WHERE {_at(times)}",
         asked=rows.select(*key),
         times=times.unique().drop_nulls().to_frame(),
     )
@@ -82,5 +81,5 @@ def _at(times: pl.Series) -> str:
     conditions = ["event_ts IS NULL"] if times.null_count() else []
     if times.null_count() < times.len():
         span = span_of(times).condition("event_ts")
-        conditions.append(f"({span} AND event_ts IN (SELECT event_ts FROM times))")  # noqa: S608
+        conditions.append(f"({span} AND event_ts IN (SELECT event_ts FROM times))")
     return " OR ".join(conditions)

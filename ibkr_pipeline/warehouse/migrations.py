@@ -10,12 +10,13 @@ derive its DDL from the schema only as long as later migrations do not alter tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
 
-from ibkr_pipeline.schemas import core, meta
+from ibkr_pipeline.schemas import core, meta, ops, statements
+from ibkr_pipeline.schemas.table import Table
 from ibkr_pipeline.warehouse.errors import MigrationError, WarehouseVersionError
 from ibkr_pipeline.warehouse.views import create_views
 
@@ -73,7 +74,7 @@ def version_of(connection: duckdb.DuckDBPyConnection) -> int:
     try:
         # Fetched to the end: an unfinished result keeps the connection from the next query.
         rows = connection.execute(
-            f"SELECT max(version) FROM {meta.SCHEMA_MIGRATIONS.name}"  # noqa: S608  # a constant
+            f"SELECT max(version) FROM {meta.SCHEMA_MIGRATIONS.name}"
         ).fetchall()
     except duckdb.CatalogException:
         return 0
@@ -102,7 +103,7 @@ def _apply(
         for current in due:
             current.apply(connection)
             connection.execute(
-                f"INSERT INTO {meta.SCHEMA_MIGRATIONS.name} VALUES (?, ?, ?)",  # noqa: S608
+                f"INSERT INTO {meta.SCHEMA_MIGRATIONS.name} VALUES (?, ?, ?)",
                 [current.version, current.name, now],
             )
         create_views(connection)
@@ -120,9 +121,41 @@ def _first(connection: duckdb.DuckDBPyConnection) -> None:
     for schema in ("core", "meta"):
         connection.execute(f"CREATE SCHEMA {schema}")
     for table in (*core.TABLES, *meta.TABLES):
+        if table is core.EXECUTIONS:
+            connection.execute(_without_statements(table).ddl)
+        elif table not in _LATER_TABLES:
+            connection.execute(table.ddl)
+
+
+def _open_orders(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table; which orders earlier reads listed is only in the raw files (`rebuild`)."""
+    connection.execute(core.OPEN_ORDERS.ddl)
+
+
+def _without_statements(table: Table) -> Table:
+    """Return the table of fills as it was before statements told of them."""
+    columns = tuple(column for column in table.columns if column.name not in core.STATEMENT_FILL)
+    key = tuple(name for name in table.key if name not in core.STATEMENT_FILL)
+    return replace(table, key=key, columns=columns)
+
+
+def _statements(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make room for statements: their tables, and what they tell of a fill."""
+    for name in core.STATEMENT_FILL:
+        column = next(item for item in core.EXECUTIONS.columns if item.name == name)
+        connection.execute(
+            f'ALTER TABLE {core.EXECUTIONS.name} ADD COLUMN "{column.name}" {column.sql_type}'
+        )
+    connection.execute("CREATE SCHEMA ops")
+    for table in (*statements.TABLES, *ops.TABLES):
         connection.execute(table.ddl)
 
 
+#: Tables that a migration after the first one makes.
+_LATER_TABLES = (core.OPEN_ORDERS,)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(version=1, name="core and meta tables", apply=_first),
+    Migration(version=2, name="open orders of each read", apply=_open_orders),
+    Migration(version=3, name="statements, option events, coverage, breaks", apply=_statements),
 )

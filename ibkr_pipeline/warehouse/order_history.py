@@ -84,7 +84,7 @@ def _known(
     transaction: WriteTransaction, told: pl.DataFrame
 ) -> tuple[dict[Event, list[tuple[datetime, Event]]], dict[Event, int]]:
     known = transaction.query(
-        f"SELECT * FROM {core.ORDER_STATUS_EVENTS.name} SEMI JOIN told "  # noqa: S608  # constants
+        f"SELECT * FROM {core.ORDER_STATUS_EVENTS.name} SEMI JOIN told "
         f"USING ({', '.join(ORDER)}) ORDER BY available_at, version",
         told=told.select(ORDER).unique(),
     ).select(*ORDER, "version", "available_at", *_SAID)

@@ -157,7 +157,7 @@ def _known(transaction: WriteTransaction, asked: pl.DataFrame) -> dict[Owner, _B
         f"""SELECT {owner}, alias, order_key FROM {aliases} SEMI JOIN (
                 SELECT {owner}, order_key FROM {aliases} SEMI JOIN names USING ({owner}, alias)
             ) AS candidates USING ({owner}, order_key)
-            ORDER BY available_at, recorded_at, order_key, alias""",  # noqa: S608  # constants
+            ORDER BY available_at, recorded_at, order_key, alias""",
         names=names,
     )
     books: dict[Owner, _Book] = {}

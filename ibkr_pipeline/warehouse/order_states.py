@@ -27,6 +27,8 @@ FINAL = tuple(
         OrderStatus.INACTIVE,
     )
 )
+#: Statuses that no order leaves again; an inactive one may still be listed, and become active.
+ENDED = tuple(status for status in FINAL if status != OrderStatus.INACTIVE.value)
 #: What an openOrder or completedOrder message says whole: a null there is an answer.
 ATTRIBUTES = (
     "con_id",
@@ -87,6 +89,17 @@ def order_states(orders: pl.DataFrame, statuses: pl.DataFrame) -> pl.DataFrame:
         .with_columns(_remaining())
         .sort("available_at", *_READ)
     )
+
+
+def is_listed() -> pl.Expr:
+    """Return whether a read told an order (a row of `order_states`) as open.
+
+    One of which there were only status messages was open unless the status is a final one.
+    """
+    is_open = pl.coalesce(
+        pl.col("attributes").struct.field("is_open"), ~pl.col("status").is_in(FINAL)
+    )
+    return is_open & ~pl.col("status").is_in(ENDED)
 
 
 def _partial(messages: pl.DataFrame) -> pl.DataFrame:

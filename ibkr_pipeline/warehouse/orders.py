@@ -2,7 +2,7 @@
 
 What lives here: how a read's orders meet the versions known. What must not: who is who
 (`order_identity.py`), which status of a read stands (`order_states.py`), the status history
-(`order_history.py`).
+(`order_history.py`), which orders a read listed (`open_orders.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 from ibkr_pipeline.primitives.enums import OrderStatus
 from ibkr_pipeline.schemas import core
 from ibkr_pipeline.warehouse.conflicts import append_conflicts
+from ibkr_pipeline.warehouse.open_orders import append_open_orders
 from ibkr_pipeline.warehouse.order_history import append_history
 from ibkr_pipeline.warehouse.order_identity import NAMES, identify_orders
 from ibkr_pipeline.warehouse.order_states import (
@@ -37,7 +38,7 @@ _CARRIED = [*PARTIAL, "filled_quantity", "remaining_quantity", "avg_fill_price",
 def append_orders(
     transaction: WriteTransaction, normalized: Mapping[str, pl.DataFrame], loads: pl.DataFrame
 ) -> pl.DataFrame:
-    """Append new orders, versions, aliases and status events; return the counts of each load.
+    """Append orders, aliases, status events and lists of open orders; return each load's counts.
 
     A read gives an order at most one version. An order that was filled stays filled, whatever a
     later message says; its messages are in the status history all the same.
@@ -48,7 +49,8 @@ def append_orders(
         loads: One row per load (`apply.py`).
 
     Returns:
-        load_id, n_read, n_new, n_changed, n_unchanged, n_gone; a row is one order.
+        load_id, n_read, n_new, n_changed, n_unchanged, n_gone; a row is one order. Gone are
+        those the read before listed as open and this one does not tell of.
     """
     messages = normalized[core.ORDERS.name]
     statuses = normalized[core.ORDER_STATUS_EVENTS.name]
@@ -64,7 +66,8 @@ def append_orders(
     fresh = new_versions(known, incoming, key=ORDER, content=_CONTENT, carried=_CARRIED)
     transaction.append(core.ORDERS, fresh.with_columns(pl.col("attributes").struct.unnest()))
     append_history(transaction, orders, statuses)
-    return _counts(loads, states, fresh)
+    gone = append_open_orders(transaction, states, loads)
+    return _counts(loads, states, fresh, gone)
 
 
 def _keyed(
@@ -88,7 +91,7 @@ def _keyed(
 def _known(transaction: WriteTransaction, states: pl.DataFrame) -> pl.DataFrame:
     named = ", ".join(ORDER)
     known = transaction.query(
-        f"SELECT * FROM {core.ORDERS.name} SEMI JOIN asked USING ({named})",  # noqa: S608
+        f"SELECT * FROM {core.ORDERS.name} SEMI JOIN asked USING ({named})",
         asked=states.select(ORDER).unique(),
     )
     return known.with_columns(pl.struct(ATTRIBUTES).alias("attributes")).drop(ATTRIBUTES)
@@ -117,20 +120,21 @@ def _stay_filled(known: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _counts(loads: pl.DataFrame, states: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+def _counts(
+    loads: pl.DataFrame, states: pl.DataFrame, fresh: pl.DataFrame, gone: pl.DataFrame
+) -> pl.DataFrame:
     is_new = pl.col("version") == 1
     read = states.group_by("load_id").agg(pl.len().cast(pl.Int64).alias("n_read"))
     written = fresh.group_by("load_id").agg(
         is_new.sum().cast(pl.Int64).alias("n_new"),
         (~is_new).sum().cast(pl.Int64).alias("n_changed"),
     )
+    lost = gone.group_by("load_id").agg(pl.len().cast(pl.Int64).alias("n_gone"))
     return (
         loads.select("load_id")
         .join(read, on="load_id", how="left", maintain_order="left")
         .join(written, on="load_id", how="left", maintain_order="left")
+        .join(lost, on="load_id", how="left", maintain_order="left")
         .with_columns(pl.exclude("load_id").fill_null(0))
-        .with_columns(
-            n_unchanged=pl.col("n_read") - pl.col("n_new") - pl.col("n_changed"),
-            n_gone=pl.lit(0, dtype=pl.Int64),
-        )
+        .with_columns(n_unchanged=pl.col("n_read") - pl.col("n_new") - pl.col("n_changed"))
     )

@@ -61,7 +61,7 @@ def append_portfolios(
         orient="row",
     )
     known = transaction.query(
-        f"SELECT * FROM {core.PORTFOLIOS.name} SEMI JOIN told USING ({', '.join(_OWNER)})",  # noqa: S608
+        f"SELECT * FROM {core.PORTFOLIOS.name} SEMI JOIN told USING ({', '.join(_OWNER)})",
         told=told,
     )
     current = known.sort("recorded_at").unique(subset=_OWNER, keep="last")

@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 import duckdb
 
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS
 from ibkr_pipeline.primitives.errors import BusyError, RawDataError
 from ibkr_pipeline.warehouse import opening
 from ibkr_pipeline.warehouse.migrations import version_of
@@ -135,7 +135,7 @@ def _add_raw_views(path: Path, raw_files: Mapping[str, Sequence[Path]]) -> None:
     try:
         create_views(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
-        for dataset in dict.fromkeys([*(item.value for item in Dataset), *raw_files]):
+        for dataset in dict.fromkeys([*(item.value for item in WIRE_DATASETS), *raw_files]):
             connection.execute(_raw_view(dataset, raw_files.get(dataset, ())))
     finally:
         connection.close()
@@ -158,7 +158,7 @@ def _raw_view(dataset: str, files: Sequence[Path]) -> str:
     return f"""CREATE OR REPLACE VIEW raw."{name}" AS
         SELECT json ->> 'message' AS message, (json ->> 'seq')::BIGINT AS seq,
             json ->> 'account' AS account, json, filename
-        FROM {source}"""  # noqa: S608  # names and paths of our own, quoted
+        FROM {source}"""
 
 
 def _replace(beside: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
 """Snapshots of accounts and positions: headers, rows, and how they compare with the last ones.
 
 What lives here: appending snapshots and counting what changed. What must not: which snapshot is
-current (`views.py`), or the rows' meaning.
+current (`views.py`), the rows' meaning, or the lists of open orders (`open_orders.py`).
 """
 
 from __future__ import annotations
@@ -84,15 +84,16 @@ def append_snapshots(
     """
     subject = _SUBJECTS[dataset]
     rows = normalized[subject.table.name]
-    headers = _headers(loads, rows)
-    pairs = _with_previous(transaction, dataset, headers)
+    headers = headers_of(loads, rows)
+    pairs = with_previous(transaction, dataset, headers)
     transaction.append(core.SNAPSHOTS, headers)
     for table in (subject.table, *subject.others):
         transaction.append(table, normalized[table.name])
     return _counts(transaction, subject, pairs)
 
 
-def _headers(loads: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def headers_of(loads: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the header of each load's snapshot, with `n_rows` of the rows that have its id."""
     sizes = rows.group_by("load_id").agg(pl.len().cast(pl.Int64).alias("n_rows"))
     return loads.join(sizes, on="load_id", how="left", maintain_order="left").with_columns(
         pl.col("n_rows").fill_null(0),
@@ -102,7 +103,7 @@ def _headers(loads: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_previous(
+def with_previous(
     transaction: WriteTransaction, dataset: Dataset, headers: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the headers with `previous_id`, `previous_as_of` and `previous_rows`."""
@@ -129,7 +130,7 @@ def _known_headers(
 ) -> pl.DataFrame:
     return transaction.query(
         f"""SELECT {_OWNER}, snapshot_id, as_of, n_rows FROM {core.SNAPSHOTS.name}
-            SEMI JOIN owners USING ({_OWNER}) WHERE dataset = $dataset AND {bound}""",  # noqa: S608
+            SEMI JOIN owners USING ({_OWNER}) WHERE dataset = $dataset AND {bound}""",
         params={"dataset": dataset.value},
         owners=owners.select(core.OWNER),
     )
@@ -166,11 +167,11 @@ def _matches(transaction: WriteTransaction, subject: _Subject, pairs: pl.DataFra
             FROM pairs
             JOIN {new} AS new ON new.snapshot_id = pairs.snapshot_id
             JOIN {old} AS old ON old.snapshot_id = pairs.previous_id{same}
-            GROUP BY pairs.snapshot_id""",  # noqa: S608
+            GROUP BY pairs.snapshot_id""",
         pairs=pairs.select("snapshot_id", "previous_id"),
     )
 
 
 def _between(table: Table, pairs: pl.DataFrame, instant: str) -> str:
     bound = span_of(pairs.get_column(instant)).condition("as_of")
-    return f"(SELECT * FROM {table.name} WHERE {bound})"  # noqa: S608  # instants and constants
+    return f"(SELECT * FROM {table.name} WHERE {bound})"

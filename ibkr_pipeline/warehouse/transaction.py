@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import pandera.errors
 import polars as pl
 
 from ibkr_pipeline.primitives.errors import SchemaError
 from ibkr_pipeline.schemas import meta
 from ibkr_pipeline.schemas.table import Table
+from ibkr_pipeline.warehouse.checking import problem_of
 from ibkr_pipeline.warehouse.errors import CommitOrderError
 
 #: Name a frame is registered under while a statement reads it.
@@ -63,6 +63,26 @@ class WriteTransaction:
         self._insert(table, rows)
         return rows.height
 
+    def append_selected(
+        self, table: Table, query: str, *, params: Mapping[str, object] | None = None
+    ) -> int:
+        """Append what a query selects, in the table's columns and order, and return how many.
+
+        For rows that are too many to hold: they were checked when they were staged, and the
+        types and NOT NULL of the database bind them all the same. The query sets `recorded_at`.
+        """
+        self._record_commit()
+        rows = self.connection.execute(
+            f"INSERT INTO {table.name} {query}",  # constants of this package
+            params,
+        ).fetchall()
+        return int(rows[0][0])
+
+    @property
+    def stamp(self) -> str:
+        """`recorded_at` as an SQL literal."""
+        return f"TIMESTAMPTZ '{self.recorded_at.isoformat()}'"
+
     @property
     def wrote(self) -> bool:
         """Whether anything was appended."""
@@ -93,9 +113,7 @@ class WriteTransaction:
     def _insert(self, table: Table, rows: pl.DataFrame) -> None:
         self.connection.register(_INCOMING, rows)
         try:
-            self.connection.execute(
-                f"INSERT INTO {table.name} SELECT * FROM {_INCOMING}"  # noqa: S608  # constants
-            )
+            self.connection.execute(f"INSERT INTO {table.name} SELECT * FROM {_INCOMING}")
         finally:
             self.connection.unregister(_INCOMING)
 
@@ -103,7 +121,7 @@ class WriteTransaction:
         if not self._wrote:
             self._wrote = True
             self.connection.execute(
-                f"INSERT INTO {meta.COMMITS.name} VALUES (?, ?)",  # noqa: S608  # a constant
+                f"INSERT INTO {meta.COMMITS.name} VALUES (?, ?)",
                 [self.recorded_at, self._purpose],
             )
 
@@ -130,23 +148,16 @@ def next_recorded_at(
 def last_recorded_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Return the instant of the last commit that wrote rows, UTC; None before the first."""
     rows = connection.execute(
-        f"SELECT epoch_us(max(recorded_at)) FROM {meta.COMMITS.name}"  # noqa: S608  # a constant
+        f"SELECT epoch_us(max(recorded_at)) FROM {meta.COMMITS.name}"
     ).fetchall()
     last = rows[0][0]
     return None if last is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=last)
 
 
 def _validate(table: Table, rows: pl.DataFrame) -> None:
-    try:
-        table.pandera.validate(rows)
-    except (pandera.errors.SchemaError, pandera.errors.SchemaErrors) as error:
+    problem = problem_of(table, rows)
+    if problem is not None:
         raise SchemaError(
             f"{rows.height} rows for {table.name} do not fit its schema and were not written: "
-            f"{_reason(error)}. Look at the raw file of the load; its bytes are kept."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what pandera found, short: its own text may repeat every failing row."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"
+            f"{problem}. Look at the raw file of the load; its bytes are kept."
+        )

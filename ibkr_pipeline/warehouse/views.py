@@ -13,8 +13,12 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
+from ibkr_pipeline.primitives.enums import Dataset, OrderStatus
 from ibkr_pipeline.schemas import core
 from ibkr_pipeline.schemas.table import Table
+from ibkr_pipeline.warehouse import fill_views
+from ibkr_pipeline.warehouse.order_states import ENDED, FINAL
+from ibkr_pipeline.warehouse.statement_views import STATEMENT_SELECTIONS
 
 _OWNER = ", ".join(core.OWNER)
 _ORIGIN = ("version", *core.PROVENANCE)
@@ -38,6 +42,9 @@ _LASTING = (
     "time_in_force",
 )
 
+#: Subjects whose view has no `current_` before its name: nothing but the view has it.
+OWN_NAMES = ("ordinary_executions", "fill_aliases")
+
 
 def selection(name: str, *, cut: str = "TRUE") -> str:
     """Return the query of the current rows of a subject, among the rows the cut lets through.
@@ -50,9 +57,10 @@ def selection(name: str, *, cut: str = "TRUE") -> str:
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create or replace the views `core.current_*`."""
+    """Create or replace the views `core.current_*`, and those of a name of their own."""
     for name in SELECTIONS:
-        connection.execute(f"CREATE OR REPLACE VIEW core.current_{name} AS {selection(name)}")
+        view = name if name in OWN_NAMES else f"current_{name}"
+        connection.execute(f"CREATE OR REPLACE VIEW core.{view} AS {selection(name)}")
 
 
 def _snapshot_rows(table: Table, dataset: str) -> Callable[[str], str]:
@@ -67,7 +75,7 @@ def _snapshot_rows(table: Table, dataset: str) -> Callable[[str], str]:
                     PARTITION BY {_OWNER} ORDER BY as_of DESC, available_at DESC, snapshot_id DESC
                 ) = 1
             ) AS latest USING (snapshot_id)
-            WHERE {cut}"""  # noqa: S608  # constants of this package
+            WHERE {cut}"""
 
     return query
 
@@ -78,7 +86,7 @@ def _last(table: Table, partition: str, order: str) -> Callable[[str], str]:
     def query(cut: str) -> str:
         return f"""
             SELECT {_columns(table)} FROM {table.name} WHERE {cut}
-            QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {order}) = 1"""  # noqa: S608
+            QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {order}) = 1"""
 
     return query
 
@@ -87,7 +95,7 @@ def _all(table: Table) -> Callable[[str], str]:
     """Every row."""
 
     def query(cut: str) -> str:
-        return f"SELECT {_columns(table)} FROM {table.name} WHERE {cut}"  # noqa: S608
+        return f"SELECT {_columns(table)} FROM {table.name} WHERE {cut}"
 
     return query
 
@@ -106,16 +114,48 @@ def _merged(table: Table, key: str) -> Callable[[str], str]:
         return f"""
             SELECT {names} FROM (
                 SELECT {key}, {attributes}, {origin} FROM {table.name} WHERE {cut} GROUP BY {key}
-            ) AS merged"""  # noqa: S608
+            ) AS merged"""
 
     return query
 
 
 def _orders(cut: str) -> str:
+    """One row per order: what was last told of it, unless a later read lists it no more.
+
+    An order that was told as open, and that a later complete read of its account by the same
+    route neither lists nor tells the end of, has ended between the two: `gone`. Which reads
+    listed it stands in rows of its own, so that the way loads arrived makes no difference.
+    """
+    owner = " AND ".join(f"orders.{name} = reads.{name}" for name in (*core.OWNER, "source"))
+    changed = {
+        "status": f"CASE WHEN is_gone THEN '{OrderStatus.GONE.value}' ELSE status END",
+        "is_open": f"CASE WHEN is_gone OR status IN {ENDED} THEN FALSE ELSE is_open END",
+    }
+    columns = ", ".join(
+        f'{changed.get(column.name, f"orders.{column.name}")} AS "{column.name}"'
+        for column in core.ORDERS.columns
+    )
+    return f"""
+        SELECT {columns},
+            CASE WHEN is_gone THEN told_open_at END AS ended_after,
+            CASE WHEN is_gone THEN missed_at END AS ended_before
+        FROM (
+            SELECT orders.*, reads.as_of AS missed_at,
+                reads.as_of IS NOT NULL AND orders.status NOT IN {ENDED}
+                    AND coalesce(orders.is_open, orders.status NOT IN {FINAL}) AS is_gone
+            FROM ({_told_orders(cut)}) AS orders
+            ASOF LEFT JOIN (
+                SELECT {_OWNER}, source, as_of FROM {core.SNAPSHOTS.name}
+                WHERE dataset = '{Dataset.ORDERS.value}' AND {cut}
+            ) AS reads ON {owner} AND orders.told_open_at < reads.as_of
+        ) AS orders"""
+
+
+def _told_orders(cut: str) -> str:
     """One row per order: what the last read said, completed by what only earlier ones knew.
 
     Loads may arrive in any order, so what a version carried over from the one before it is found
-    here once more.
+    here once more. `told_open_at` is when the order was last listed, or its state last changed.
     """
     place = "(available_at, version)"
     columns = ", ".join(
@@ -125,44 +165,22 @@ def _orders(cut: str) -> str:
         if column.name not in _ORDER
     )
     remaining = "coalesce(remaining_quantity, total_quantity - filled_quantity)"
+    order = ", ".join(_ORDER)
     return f"""
-        SELECT {_columns(core.ORDERS)} FROM (
-            SELECT * REPLACE ({remaining} AS remaining_quantity) FROM (
-                SELECT {", ".join(_ORDER)}, {columns}
-                FROM {core.ORDERS.name} WHERE {cut} GROUP BY {", ".join(_ORDER)}
-            ) AS merged
-        ) AS orders"""  # noqa: S608  # constants of this package
-
-
-def _executions(cut: str) -> str:
-    """One row per fill: its highest revision, its commission if told, its order's own key."""
-    fills = ", ".join(
-        f'fills."{column.name}"' for column in core.EXECUTIONS.columns if column.name != "order_key"
-    )
-    owner = " AND ".join(f"fills.{name} = {{0}}.{name}" for name in core.OWNER)
-    return f"""
-        SELECT {fills}, coalesce(names.order_key, fills.order_key) AS order_key,
-            fees.commission, fees.currency AS commission_currency,
-            coalesce(fees.commission_status, 'pending') AS commission_status,
-            fees.realized_pnl, fees.bond_yield, fees.yield_redemption_date
+        SELECT merged.* REPLACE ({remaining} AS remaining_quantity),
+            greatest(merged.available_at, listed.as_of) AS told_open_at
         FROM (
-            {_last(core.EXECUTIONS, f"{_OWNER}, fill_id", "revision DESC")(cut)}
-        ) AS fills
+            SELECT {order}, {columns} FROM {core.ORDERS.name} WHERE {cut} GROUP BY {order}
+        ) AS merged
         LEFT JOIN (
-            {_COMMISSIONS(cut)}
-        ) AS fees ON {owner.format("fees")} AND fills.exec_id = fees.exec_id
-        LEFT JOIN (
-            SELECT {_OWNER}, alias, any_value(order_key) AS order_key
-            FROM {core.ORDER_ALIASES.name} WHERE {cut}
-            GROUP BY {_OWNER}, alias HAVING count(DISTINCT order_key) = 1
-        ) AS names ON {owner.format("names")} AND fills.order_key = names.alias"""  # noqa: S608
+            SELECT {order}, max(as_of) AS as_of FROM {core.OPEN_ORDERS.name} WHERE {cut}
+            GROUP BY {order}
+        ) AS listed USING ({order})"""
 
 
 def _columns(table: Table) -> str:
     return ", ".join(f'"{column.name}"' for column in table.columns)
 
-
-_COMMISSIONS = _last(core.COMMISSIONS, f"{_OWNER}, exec_id", "available_at DESC, version DESC")
 
 #: Subject -> query of its current rows, given a cut.
 SELECTIONS: Mapping[str, Callable[[str], str]] = {
@@ -176,8 +194,12 @@ SELECTIONS: Mapping[str, Callable[[str], str]] = {
     "contracts": _merged(core.IBKR_CONTRACTS, "con_id"),
     "portfolios": _last(core.PORTFOLIOS, _OWNER, "recorded_at DESC"),
     "orders": _orders,
+    "open_orders": _snapshot_rows(core.OPEN_ORDERS, "orders"),
     "order_aliases": _all(core.ORDER_ALIASES),
     "order_status_events": _all(core.ORDER_STATUS_EVENTS),
-    "executions": _executions,
-    "commissions": _COMMISSIONS,
+    "executions": fill_views.executions,
+    "ordinary_executions": fill_views.ordinary_executions,
+    "commissions": fill_views.commissions,
+    "fill_aliases": fill_views.fill_aliases,
+    **STATEMENT_SELECTIONS,
 }

@@ -19,7 +19,10 @@ from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline_tests.raw_requests import FIRST, make_complete, make_frame, make_proof
 from ibkr_pipeline_tests.repository import ROOT
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+    pytest.mark.usefixtures("unmeasured_children"),
+]
 
 CHILD = """
 import os, signal, sys

@@ -18,7 +18,10 @@ from ibkr_pipeline.warehouse.acknowledged import acknowledge
 from ibkr_pipeline.warehouse.errors import WarehouseDamagedError
 from ibkr_pipeline_tests.warehouse_rows import NOON, warehouse_at, warehouse_in
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+    pytest.mark.usefixtures("unmeasured_children"),
+]
 
 #: Applies snapshot after snapshot of 50 positions, saying each load on stdout once it is
 #: committed; arms a crash point for the one it is told to.

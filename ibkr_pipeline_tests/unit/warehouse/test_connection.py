@@ -14,7 +14,7 @@ import pytest
 from ibkr_pipeline.primitives.clock import FixedClock
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import BusyError, SchemaError, WarehouseMissingError
-from ibkr_pipeline.schemas import core, meta
+from ibkr_pipeline.schemas import core, meta, ops, statements
 from ibkr_pipeline.warehouse.apply import apply_loads
 from ibkr_pipeline.warehouse.connection import Warehouse
 from ibkr_pipeline.warehouse.errors import (
@@ -69,7 +69,9 @@ def test_a_new_directory_gets_a_warehouse_with_every_table(tmp_path: Path) -> No
             "FROM information_schema.tables"
         ).pl()
     tables = set(found.filter(found["kind"] == "BASE TABLE")["name"])
-    assert tables == {table.name for table in (*core.TABLES, *meta.TABLES)}
+    assert tables == {
+        table.name for table in (*core.TABLES, *statements.TABLES, *ops.TABLES, *meta.TABLES)
+    }
     assert "core.current_executions" in set(found["name"])
 
 
