@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 
 from ibkr_pipeline.models.requests import SubjectOutcome
 from ibkr_pipeline.primitives.enums import Environment, LoadStatus
-
-#: Prefixes of IBKR's paper accounts; everything else is live.
-PAPER_PREFIXES = ("DU", "DF", "DI")
+from ibkr_pipeline.primitives.identifiers import is_paper_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +86,7 @@ def kind_of(account_id: str) -> str:
     >>> kind_of("DU0000001"), kind_of("U0000001")
     ('PAPER', 'LIVE')
     """
-    return "PAPER" if account_id.startswith(PAPER_PREFIXES) else "LIVE"
+    return "PAPER" if is_paper_account(account_id) else "LIVE"
 
 
 def kind_in(account_id: str, environment: Environment) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ibkr_pipeline.models.requests import LoadRow, RequestRow
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, LoadStatus
 
 #: How many loads are looked through for the last one of each account, where no run is judged.
 LAST_LOADS = 20_000
@@ -75,8 +75,18 @@ def judge_accounts(
         requests = [row for row in control.requests(run_id=run_id) if row.dataset in datasets]
     else:
         here = workspace.environment
-        loads = [row for row in control.loads(limit=LAST_LOADS) if row.environment is here]
-        requests = [row for row in control.requests(limit=LAST_LOADS) if row.environment is here]
+        # Statements are judged section by section, where they are brought in.
+        wire = set(WIRE_DATASETS)
+        loads = [
+            row
+            for row in control.loads(limit=LAST_LOADS)
+            if row.environment is here and row.dataset in wire
+        ]
+        requests = [
+            row
+            for row in control.requests(limit=LAST_LOADS)
+            if row.environment is here and row.dataset in wire
+        ]
     general = _requests_without_accounts(requests, loads)
     if not loads and not general:
         general = ("nothing has been read; run `ibkr-pipeline sync all`",)
@@ -91,7 +101,7 @@ def _last_of_each(loads: Sequence[LoadRow]) -> list[LoadRow]:
     newest: dict[tuple[Dataset, str], LoadRow] = {}
     for load in loads:
         newest.setdefault((load.dataset, load.account_id), load)
-    order = list(Dataset)
+    order = WIRE_DATASETS
     return sorted(newest.values(), key=lambda load: (order.index(load.dataset), load.account_id))
 
 

@@ -11,11 +11,12 @@ accounts of its request go on; its raw file stays.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from ibkr_pipeline.brokers.exceptions import StatementError
 from ibkr_pipeline.brokers.read import restrict
 from ibkr_pipeline.brokers.registry import map_payload
 from ibkr_pipeline.models.requests import (
@@ -26,8 +27,14 @@ from ibkr_pipeline.models.requests import (
     SubjectOutcome,
 )
 from ibkr_pipeline.normalization.portfolios import Portfolio, assign_portfolios
+from ibkr_pipeline.normalization.wire_evidence import evidence_of_wire
 from ibkr_pipeline.pipelines.healing import heal, marks_in_core
 from ibkr_pipeline.pipelines.normalizing import normalize
+from ibkr_pipeline.pipelines.statements.applying import (
+    commit_statement,
+    resolve_option_events,
+    staged_statement,
+)
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
 from ibkr_pipeline.primitives.errors import BrokerError, RawDataError, SchemaError
@@ -35,9 +42,13 @@ from ibkr_pipeline.primitives.logs import log_event
 from ibkr_pipeline.settings import PortfolioSettings
 from ibkr_pipeline.warehouse.apply import apply_loads
 from ibkr_pipeline.warehouse.connection import Warehouse
+from ibkr_pipeline.warehouse.option_events import append_evidence, wire_candidates
 
 #: What rows may be refused with; anything else is our own fault and ends the run.
 REFUSALS = (SchemaError, BrokerError)
+
+#: Commits loads of one request together.
+Commit = Callable[[tuple[Load, ...]], Sequence[AppliedLoad]]
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +128,11 @@ def commit_request(
     frames = map_payload(broker, dataset, payload, heard.proof)
     normalized = normalize(dataset, frames, loads, portfolios)
     with warehouse.write(f"applying {dataset.value}", recorded_at=recorded_at) as transaction:
-        return tuple(apply_loads(transaction, dataset, normalized, loads, portfolio_of=portfolios))
+        applied = apply_loads(transaction, dataset, normalized, loads, portfolio_of=portfolios)
+        if dataset is Dataset.EXECUTIONS:
+            append_evidence(transaction, evidence_of_wire(wire_candidates(transaction)))
+            resolve_option_events(transaction)
+    return tuple(applied)
 
 
 def portfolios_of(
@@ -156,23 +171,43 @@ def _not_in_core(workspace: Workspace, pending: Sequence[Load]) -> Sequence[Load
 def _apply_request(
     workspace: Workspace, request_id: str, loads: tuple[Load, ...], chosen: Mapping[str, str]
 ) -> Sequence[AppliedLoad]:
-    return _apply_part(workspace, _heard(workspace, request_id, loads), loads, chosen)
+    if loads[0].dataset is Dataset.FLEX:
+        return _apply_statement(workspace, request_id, loads)
+    heard = _heard(workspace, request_id, loads)
+    return _apply_part(workspace, lambda part: _commit(workspace, heard, part, chosen), loads)
+
+
+def _apply_statement(
+    workspace: Workspace, request_id: str, loads: tuple[Load, ...]
+) -> Sequence[AppliedLoad]:
+    try:
+        with staged_statement(workspace, request_id, loads) as staged:
+            return _apply_part(
+                workspace, lambda part: commit_statement(workspace.warehouse, staged, part), loads
+            )
+    except StatementError as error:
+        for load in loads:
+            _refuse(workspace, load, error)
+        return ()
 
 
 def _apply_part(
-    workspace: Workspace, heard: Heard, loads: tuple[Load, ...], chosen: Mapping[str, str]
+    workspace: Workspace, commit: Commit, loads: tuple[Load, ...]
 ) -> Sequence[AppliedLoad]:
     """Commit these loads together; halve them until the one that is refused stands alone."""
     try:
-        return _commit(workspace, heard, loads, chosen)
+        applied = commit(loads)
     except REFUSALS as error:
         if len(loads) == 1:
             _refuse(workspace, loads[0], error)
             return ()
+    else:
+        _tell(workspace, applied)
+        return applied
     middle = len(loads) // 2
     return (
-        *_apply_part(workspace, heard, loads[:middle], chosen),
-        *_apply_part(workspace, heard, loads[middle:], chosen),
+        *_apply_part(workspace, commit, loads[:middle]),
+        *_apply_part(workspace, commit, loads[middle:]),
     )
 
 
@@ -182,7 +217,11 @@ def _commit(
     portfolios = portfolios_of(
         [load.account_id for load in loads], workspace.settings.portfolios, chosen=chosen
     )
-    applied = commit_request(workspace.warehouse, heard, loads, portfolios=portfolios)
+    return commit_request(workspace.warehouse, heard, loads, portfolios=portfolios)
+
+
+def _tell(workspace: Workspace, applied: Sequence[AppliedLoad]) -> None:
+    """Tell control and the log what core has committed."""
     workspace.control.mark_applied(applied)
     for item in applied:
         log_event(
@@ -195,7 +234,6 @@ def _commit(
             unchanged=item.n_unchanged,
             gone=item.n_gone,
         )
-    return applied
 
 
 def _heard(workspace: Workspace, request_id: str, loads: Sequence[Load]) -> Heard:
@@ -211,7 +249,13 @@ def _refuse(workspace: Workspace, load: Load, error: Exception) -> None:
     """Mark a complete load failed: its bytes were whole, its rows cannot be believed."""
     proof, _outcomes, raw = workspace.landing.proof(load.request_id)
     outcome = SubjectOutcome(
-        account_id=load.account_id, status=LoadStatus.FAILED, reason=f"not applied: {error}"
+        account_id=load.account_id,
+        status=LoadStatus.FAILED,
+        reason=f"not applied: {error}",
+        section=load.section,
+        from_date=load.from_date,
+        to_date=load.to_date,
+        n_rows=load.n_rows if load.section else None,
     )
     workspace.control.finish_request(proof, (outcome,), raw)
     log_event(

@@ -9,9 +9,10 @@ broker's clock need not agree with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import polars as pl
 
@@ -48,7 +49,7 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotPair:
-    """An account's last position snapshot and the one before it.
+    """A position snapshot of an account, its last as a rule, and the one before it.
 
     Attributes:
         gaps: Time between the two of which no executions read speaks.
@@ -60,12 +61,18 @@ class SnapshotPair:
     gaps: tuple[tuple[datetime, datetime], ...]
 
 
-def snapshot_pairs(positions: pl.DataFrame, executions: pl.DataFrame) -> tuple[SnapshotPair, ...]:
-    """Return the last two position snapshots of every account that has two.
+def snapshot_pairs(
+    positions: pl.DataFrame,
+    executions: pl.DataFrame,
+    *,
+    also: Collection[tuple[str, datetime]] = (),
+) -> tuple[SnapshotPair, ...]:
+    """Return the last two position snapshots of every account that has two, and earlier pairs.
 
     Args:
         positions: Complete positions loads (`LOADS`).
         executions: Complete executions loads (`LOADS`).
+        also: Account and `available_at` of snapshots to be compared again with the one before.
     """
     by_account: dict[str, list[Bracket]] = {}
     for bracket in _brackets(positions, executions):
@@ -74,12 +81,13 @@ def snapshot_pairs(positions: pl.DataFrame, executions: pl.DataFrame) -> tuple[S
     return tuple(
         SnapshotPair(
             account_id=account,
-            before=found[-2],
-            after=found[-1],
-            gaps=_gaps(reads.get((account,)), found[-2], found[-1]),
+            before=before,
+            after=after,
+            gaps=_gaps(reads.get((account,)), before, after),
         )
         for account, found in sorted(by_account.items())
-        if len(found) > 1
+        for before, after in pairwise(found)
+        if after is found[-1] or (account, after.available_at) in also
     )
 
 

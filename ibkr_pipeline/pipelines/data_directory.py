@@ -44,12 +44,20 @@ def prepare_directory(settings: Settings) -> Path:
 def with_stamped_mode(settings: Settings) -> Settings:
     """Return the settings in the mode of the directory's stamp, for commands that only read it.
 
-    What is in a directory is of one environment, whatever the mode; reading it needs no choice.
+    What is in a directory is of one environment: where nobody chose a mode, the stamp does. A
+    mode somebody chose (environment, file or option) is a statement about the rows they expect,
+    and is never overruled.
+
+    Raises:
+        ConfigError: If a mode was chosen and the rows are of another environment.
     """
-    stamped = stamped_environment(settings.environment_dir)
+    directory = settings.environment_dir
+    if "mode" in settings.origins:
+        require_environment(directory, settings.mode)
+        return settings
+    stamped = stamped_environment(directory)
     if stamped is None or stamped is settings.mode:
         return settings
-    directory = settings.environment_dir
     return settings.model_copy(update={"mode": stamped, "data_dir": directory})
 
 

@@ -4,7 +4,8 @@ What lives here: the examination as a whole. What must not: a single check (`doc
 
 It makes no directory, takes no lock and writes nothing. To the gateway it sends the handshake
 and one read: the open and completed orders of one account, because it is the read that a
-gateway with its Read-Only API switched on refuses. Nothing of the answer is kept.
+gateway with its Read-Only API switched on refuses. To the Flex web service, where it is switched
+on, it sends one request. Nothing of the answers is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from ibkr_pipeline.pipelines import (
     doctor_control,
+    doctor_flex,
     doctor_gateway,
     doctor_installation,
     doctor_strategies,
@@ -106,6 +108,8 @@ def examine(
     findings += doctor_strategies.examine_strategies(settings)
     on_progress(f"asking the gateway at {settings.ibkr.host}:{settings.ibkr.effective_port}")
     findings += doctor_gateway.examine_gateway(settings, clock=clock, broker_factory=broker_factory)
+    on_progress("asking the Flex web service")
+    findings += doctor_flex.examine_flex(settings, clock=clock)
     return Examination(
         settings=doctor_installation.settings_with_origins(settings),
         findings=tuple(findings),

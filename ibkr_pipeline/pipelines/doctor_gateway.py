@@ -16,6 +16,7 @@ from ibkr_pipeline.brokers.exceptions import (
     ClientIdInUseError,
     GatewayNotReadyError,
     ModeMismatchError,
+    NotAGatewayError,
 )
 from ibkr_pipeline.brokers.read import Read
 from ibkr_pipeline.brokers.registry import get_broker_client
@@ -55,6 +56,12 @@ _MEANINGS: Mapping[type[BrokerError], tuple[str, str, str]] = {
         "account list and next order id soon after the handshake",
         "finish the log-in, close any dialog that waits for an answer, and enable 'ActiveX and "
         "Socket Clients' in the API settings",
+    ),
+    NotAGatewayError: (
+        "gateway",
+        "a TWS or Gateway that answers the handshake",
+        "set IBKR_HOST and IBKR_PORT to where TWS or Gateway serves its API; if it does so there, "
+        "accept the connection in its window and add this machine to its trusted IPs",
     ),
     BrokerConnectionError: (
         "gateway",

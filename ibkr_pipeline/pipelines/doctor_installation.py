@@ -21,6 +21,7 @@ from ibkr_pipeline.pipelines.doctor_findings import DoctorFinding, fail, ok, war
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.locks import holder_of
 from ibkr_pipeline.primitives.setting_problems import origin_of
+from ibkr_pipeline.primitives.setting_types import keys_of
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse.connection import LOCK_NAME
 from ibkr_pipeline.warehouse.read_copy import FILE_NAME as READ_COPY_NAME
@@ -29,7 +30,6 @@ from ibkr_pipeline.warehouse.read_copy import FILE_NAME as READ_COPY_NAME
 LITTLE_SPACE = 100 * 1024**2
 SOME_SPACE = 1024**3
 _OTHERS = 0o077
-_NO_SETTINGS = ("config_file", "origins")
 
 
 def examine_installation(settings: Settings) -> tuple[DoctorFinding, ...]:
@@ -39,6 +39,7 @@ def examine_installation(settings: Settings) -> tuple[DoctorFinding, ...]:
         ok("version", f"ibkr-pipeline {__version__} on Python {python}"),
         ok("configuration", _configuration(settings)),
         ok("mode", f"{settings.mode.value}: only {settings.mode.value} accounts are read"),
+        *_unknown_variables(settings),
         _history(settings),
     )
 
@@ -69,6 +70,18 @@ def _configuration(settings: Settings) -> str:
     if settings.config_file is None:
         return "no file; defaults and environment variables alone"
     return f"file {settings.config_file.absolute()}"
+
+
+def _unknown_variables(settings: Settings) -> Iterator[DoctorFinding]:
+    for name, near in settings.unknown_variables.items():
+        yield warn(
+            "environment",
+            f"{name} is set, and nothing reads it",
+            expected=f"{near}, the nearest there is" if near else "a variable of the reference",
+            mend=f"rename it to {near}, or unset it"
+            if near
+            else "unset it, or leave it if another program reads it",
+        )
 
 
 def _history(settings: Settings) -> DoctorFinding:
@@ -206,10 +219,8 @@ def _origin(settings: Settings, name: str) -> str:
 
 
 def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name in type(section).model_fields:
+    for name in keys_of(type(section)):
         value = getattr(section, name)
-        if not prefix and name in _NO_SETTINGS:
-            continue
         if isinstance(value, BaseModel):
             yield from _leaves(value, f"{prefix}{name}.")
         else:

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ibkr_pipeline.models.accounts import BrokerAccount
 from ibkr_pipeline.pipelines.landed import LandedRead
 from ibkr_pipeline.pipelines.reading_broker import read_and_land
 from ibkr_pipeline.pipelines.session import BrokerSession
-from ibkr_pipeline.pipelines.single_dataset import sync_dataset, sync_one_account
-from ibkr_pipeline.pipelines.summary import DatasetSummary, SubjectSummary
+from ibkr_pipeline.pipelines.single_dataset import DatasetSync
+from ibkr_pipeline.pipelines.suspecting import record_suspicions
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.enums import Dataset
 
@@ -66,61 +65,27 @@ def read_positions_bracketed(
     return PositionsRead(opening=opening, positions=positions, closing=closing)
 
 
-def sync_positions(
+def _read_between_executions(
     workspace: Workspace,
-    accounts: Sequence[str] | None = None,
-    *,
-    run_id: str | None = None,
-    portfolio: str | None = None,
-) -> DatasetSummary:
-    """Read positions of the accounts and append a snapshot of each that was read whole.
-
-    A snapshot never overwrites another, and an empty one is a fact. Contracts and instruments
-    that were not known, or changed, get a new version.
-
-    Args:
-        workspace: What to work with.
-        accounts: Account codes; None means every account that is allowed.
-        run_id: Id of the run; a new one by default.
-        portfolio: Portfolio id; by default the one the configuration gives each account.
-
-    Raises:
-        BrokerError: If the broker gave no answer at all.
-        ConfigError: If an account is in several portfolios and none was chosen.
-    """
-    return sync_dataset(
-        workspace,
-        Dataset.POSITIONS,
-        lambda session, named, run: (
-            read_positions_bracketed(workspace, session, named, run).positions
-        ),
-        accounts=accounts,
-        run_id=run_id,
-        portfolio=portfolio,
-        also=(Dataset.EXECUTIONS,),
-    )
+    _dataset: Dataset,
+    session: BrokerSession,
+    accounts: Sequence[str] | None,
+    run_id: str,
+) -> LandedRead:
+    return read_positions_bracketed(workspace, session, accounts, run_id).positions
 
 
-def sync_positions_for_broker_account(
-    broker_account: BrokerAccount,
-    portfolio: str | None = None,
-    *,
-    workspace: Workspace | None = None,
-) -> SubjectSummary:
-    """Append a position snapshot of one account, in one transaction.
+POSITIONS = DatasetSync(
+    dataset=Dataset.POSITIONS,
+    read=_read_between_executions,
+    also=(Dataset.EXECUTIONS,),
+    after=record_suspicions,
+)
 
-    Args:
-        broker_account: Which account.
-        portfolio: Portfolio id; by default the only configured one that holds the account, or
-            one of its own.
-        workspace: What to work with; by default the configured one.
+#: Read positions of the accounts and append a snapshot of each that was read whole. A snapshot
+#: never overwrites another, and an empty one is a fact. Contracts and instruments that were not
+#: known, or changed, get a new version.
+sync_positions = POSITIONS.sync
 
-    Raises:
-        IncompleteReadError: If the account could not be read whole.
-        ConfigError: If the account is in several portfolios and none was given.
-    """
-    return sync_one_account(
-        broker_account,
-        lambda opened, accounts: sync_positions(opened, accounts, portfolio=portfolio),
-        workspace,
-    )
+#: Append a position snapshot of one account, in one transaction.
+sync_positions_for_broker_account = POSITIONS.sync_one_account

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS
 
 
 def publish(workspace: Workspace) -> Path:
@@ -32,5 +32,5 @@ def raw_files(workspace: Workspace) -> Mapping[str, Sequence[Path]]:
             if row.raw_path is not None and row.environment is workspace.environment
             if (path := workspace.directory / row.raw_path).exists()
         ]
-        for dataset in Dataset
+        for dataset in WIRE_DATASETS
     }

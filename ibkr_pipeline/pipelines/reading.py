@@ -15,11 +15,14 @@ import polars as pl
 
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.models.requests import LoadRow
+from ibkr_pipeline.pipelines.coverage import coverage_of, reads_of
+from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Environment
 from ibkr_pipeline.primitives.errors import ConfigError, WarehouseMissingError
 from ibkr_pipeline.settings import Settings, load_settings
 from ibkr_pipeline.warehouse import opening
+from ibkr_pipeline.warehouse.ops import breaks_as_of
 from ibkr_pipeline.warehouse.read_copy import FILE_NAME
 from ibkr_pipeline.warehouse.reads import Basis, as_of
 
@@ -35,9 +38,27 @@ SHOWN = (
     "contracts",
     "portfolios",
 )
-#: Loads are shown from control, which knows the failed ones too.
-LOADS = "loads"
-TABLES = (*SHOWN[:4], LOADS, *SHOWN[4:])
+#: What statements tell, by the name a person types -> subject of `warehouse.reads`.
+STATEMENTS = {
+    "option-events": "option_events",
+    "cash": "cash_transactions",
+    "nav": "nav",
+    "statement-positions": "statement_positions",
+    "corporate-actions": "corporate_actions",
+    "transfers": "transfers",
+    "conversion-rates": "conversion_rates",
+    "nav-changes": "nav_changes",
+    "cash-reports": "cash_reports",
+    "fx-positions": "fx_positions",
+    "statement-of-funds": "statement_of_funds",
+    "pending-exercises": "pending_exercises",
+    "statements": "flex_statements",
+    "option-event-evidence": "option_event_evidence",
+}
+#: Loads and coverage are shown from control, which knows the failed ones too.
+LOADS, COVERAGE = "loads", "coverage"
+BREAKS, EXPIRATIONS = "breaks", "expirations"
+TABLES = (*SHOWN[:4], LOADS, *SHOWN[4:], *STATEMENTS, COVERAGE, BREAKS, EXPIRATIONS)
 
 _INSTANT = pl.Datetime("us", "UTC")
 _LOAD_COLUMNS: dict[str, pl.DataType] = {
@@ -46,6 +67,9 @@ _LOAD_COLUMNS: dict[str, pl.DataType] = {
     "environment": pl.String(),
     "account_id": pl.String(),
     "dataset": pl.String(),
+    "section": pl.String(),
+    "from_date": pl.Date(),
+    "to_date": pl.Date(),
     "status": pl.String(),
     "reason": pl.String(),
     "retryable": pl.Boolean(),
@@ -106,14 +130,21 @@ def show(
     """
     if table == LOADS:
         return _loads(settings, at=at, accounts=accounts)
-    if table not in SHOWN:
+    if table == COVERAGE:
+        return _coverage(settings, at=at, accounts=accounts)
+    if table not in TABLES:
         raise ConfigError(f"Table was {table!r}; expected one of {', '.join(TABLES)}.")
     try:
         connection = open_read_copy(settings.environment_dir)
     except WarehouseMissingError as error:
         raise WarehouseMissingError(f"{error}{_elsewhere(settings)}") from error
     try:
-        return as_of(connection, table, at=at, basis=basis, accounts=accounts)
+        if table == BREAKS:
+            return breaks_as_of(connection, at=at, accounts=accounts)
+        if table == EXPIRATIONS:
+            return _expirations(connection, settings, at=at, accounts=accounts)
+        subject = STATEMENTS.get(table, table)
+        return as_of(connection, subject, at=at, basis=basis, accounts=accounts)
     finally:
         connection.close()
 
@@ -161,15 +192,48 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _loads(
+def _expirations(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    *,
+    at: datetime | None,
+    accounts: Sequence[str] | None,
+) -> pl.DataFrame:
+    from ibkr_pipeline.pipelines.expirations import expiring_in
+
+    if at is not None:
+        raise ConfigError(
+            "Expirations were asked for as of an earlier instant; they are computed from what is "
+            "known now. Leave --as-of out."
+        )
+    found = expiring_in(connection, environment=settings.mode.value, now=SystemClock().now())
+    return found if accounts is None else found.filter(pl.col("account_id").is_in(accounts))
+
+
+def _coverage(
     settings: Settings, *, at: datetime | None, accounts: Sequence[str] | None
 ) -> pl.DataFrame:
+    clock = SystemClock()
+    with _control(settings, clock) as control:
+        reads = reads_of(control, settings.mode, at=at, accounts=accounts)
+    now = clock.now() if at is None else at
+    return coverage_of(reads, broker="ibkr", environment=settings.mode, now=now)
+
+
+def _control(settings: Settings, clock: Clock) -> ControlStore:
+    """Return the control store, which is not made where nothing was ever read."""
     if settings.postgres_url is None and not settings.control_path.exists():
         raise WarehouseMissingError(
             f"Nothing has been read into {settings.environment_dir} yet. Run `ibkr-pipeline sync "
             f"all` first."
         )
-    with ControlStore.open(settings.control_url, clock=SystemClock()) as control:
+    return ControlStore.open(settings.control_url, clock=clock)
+
+
+def _loads(
+    settings: Settings, *, at: datetime | None, accounts: Sequence[str] | None
+) -> pl.DataFrame:
+    with _control(settings, SystemClock()) as control:
         before = None if at is None else at + timedelta(microseconds=1)
         rows = [
             row

@@ -228,7 +228,7 @@ class _Recorder:
 
     def record(self, error: BaseException, wanted: Sequence[str] | None) -> None:
         """Record why the request has no answer; a connection that failed is one too."""
-        reason = _reason(error)
+        reason = reason_of(error)
         try:
             if not self._has_begun:
                 allowed = self._workspace.settings.ibkr.accounts
@@ -298,7 +298,8 @@ class _Recorder:
         return replace(proof, request_id=self._request_id, details=details)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return in words why a request got no answer."""
     if isinstance(error, Interrupted):
         return str(error)
     if not isinstance(error, Exception):
@@ -342,9 +343,22 @@ def _log_landed(request: LandedRequest) -> None:
         log_event(
             _log,
             "load_not_complete",
-            level=logging.WARNING,
             request_id=request.request_id,
             account=outcome.account_id,
             status=outcome.status,
             reason=outcome.reason,
+        )
+    if failed:
+        # One line whatever the number of accounts; the summary of the command names them, and
+        # the log file has the lines above.
+        log_event(
+            _log,
+            "loads_not_complete",
+            level=logging.WARNING,
+            request_id=request.request_id,
+            dataset=request.dataset,
+            not_complete=len(failed),
+            accounts=len(request.outcomes),
+            reasons=len({outcome.reason for outcome in failed}),
+            first_reason=failed[0].reason,
         )

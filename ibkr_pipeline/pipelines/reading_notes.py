@@ -18,6 +18,7 @@ from ibkr_pipeline.pipelines.reading import open_read_copy
 from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.schemas import core
+from ibkr_pipeline.schemas.statements import FLEX_STATEMENTS
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse.reads import Basis, as_of
 
@@ -28,6 +29,22 @@ _DATASETS = {
     "positions": Dataset.POSITIONS,
     "orders": Dataset.ORDERS,
     "executions": Dataset.EXECUTIONS,
+}
+#: Table of statements that is shown -> sections any of which brings its rows.
+_SECTIONS = {
+    "option-events": ("OptionEAE", "Trades"),
+    "option-event-evidence": ("OptionEAE", "Trades"),
+    "cash": ("CashTransactions",),
+    "nav": ("EquitySummaryInBase",),
+    "statement-positions": ("OpenPositions",),
+    "corporate-actions": ("CorporateActions",),
+    "transfers": ("Transfers",),
+    "conversion-rates": ("ConversionRates",),
+    "nav-changes": ("ChangeInNAV",),
+    "cash-reports": ("CashReport",),
+    "fx-positions": ("FxPositions",),
+    "statement-of-funds": ("StmtFunds",),
+    "pending-exercises": ("PendingExercises",),
 }
 EVERY_ACCOUNT = "every account"
 
@@ -50,12 +67,17 @@ def unread(
         accounts: The accounts that were asked for; where none was, `EVERY_ACCOUNT` is returned
             if nothing was known of any.
     """
-    dataset = _DATASETS.get(table)
-    if dataset is None:
+    if table in _DATASETS:
+        source, condition = core.APPLIED_LOADS.name, "dataset = $told"
+        told: object = _DATASETS[table].value
+    elif table in _SECTIONS:
+        source, condition = FLEX_STATEMENTS.name, "section IN (SELECT unnest($told::VARCHAR[]))"
+        told = list(_SECTIONS[table])
+    else:
         return ()
     cut = "" if at is None else f" AND {basis}_at <= $at::TIMESTAMPTZ"
-    query = f"SELECT DISTINCT account_id FROM {core.APPLIED_LOADS.name} WHERE dataset = $dataset"  # noqa: S608  # constants
-    parameters = {"dataset": dataset.value} | ({} if at is None else {"at": at})
+    query = f"SELECT DISTINCT account_id FROM {source} WHERE {condition}"  # noqa: S608  # constants
+    parameters = {"told": told} | ({} if at is None else {"at": at})
     with _read_copy(settings) as connection:
         known = {row[0] for row in connection.execute(query + cut, parameters).fetchall()}
     if accounts is None:

@@ -1,7 +1,7 @@
 """Make core again from raw and control, beside the existing one, and prove it equal.
 
-What lives here: the replay of every commit, and the swap. What must not: how a load is applied
-(`applying.py`) or tables are compared (`table_comparison.py`).
+What lives here: the steps of a rebuild, its locks and the swap. What must not: how commits are
+made again (`replaying.py`) or tables are compared (`table_comparison.py`).
 
 The plan is what core says was committed when; a core that is gone is replaced by what control
 says, and a control that is gone by the sidecars of the raw files. `recorded_at` of every commit
@@ -13,43 +13,28 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import polars as pl
-
-from ibkr_pipeline.models.requests import AppliedLoad, Load
-from ibkr_pipeline.normalization.portfolios import Portfolio
-from ibkr_pipeline.pipelines.applying import Heard, commit_request, portfolios_of
 from ibkr_pipeline.pipelines.publishing import publish
+from ibkr_pipeline.pipelines.replaying import CommitPlan, plan_of, plan_without_core, replay
 from ibkr_pipeline.pipelines.table_comparison import TableComparison, compare_warehouses
 from ibkr_pipeline.pipelines.workspace import Workspace, open_workspace
-from ibkr_pipeline.primitives.errors import RawDataError, WarehouseMissingError
+from ibkr_pipeline.primitives.errors import WarehouseMissingError
 from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.primitives.logs import log_event
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse import opening
 from ibkr_pipeline.warehouse.connection import LOCK_NAME, Warehouse
+from ibkr_pipeline.warehouse.ops import carry_over
 
 #: Folder of the rebuilt warehouse, in the data directory.
 BESIDE = "rebuild"
 #: The warehouse that was replaced last.
 BACKUP_NAME = "warehouse.before_rebuild.duckdb"
-#: Progress is told once in so many commits.
-PROGRESS_COMMITS = 20
-
-_COMMITTED = "SELECT load_id, recorded_at FROM core.applied_loads ORDER BY recorded_at, load_id"
-_PORTFOLIOS = """
-    SELECT account_id, portfolio_id, portfolio_name, recorded_at FROM core.portfolios
-    ORDER BY recorded_at
-"""
-
 _log = logging.getLogger(__name__)
 
 
@@ -97,19 +82,6 @@ class RebuildResult:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What was committed when, and which portfolio an account was counted in when.
-
-    Attributes:
-        committed: Load id -> instant of its commit, None where nobody remembers it.
-        portfolios: account_id, portfolio_id, portfolio_name, recorded_at; None if not known.
-    """
-
-    committed: Mapping[str, datetime | None]
-    portfolios: pl.DataFrame | None
-
-
 def rebuild(
     settings: Settings,
     *,
@@ -148,10 +120,12 @@ def rebuild_workspace(
     """
     remarks = _restore_control(workspace)
     with _beside(workspace) as rebuilt:
-        applied = _replay(workspace, rebuilt, _first_plan(workspace), done=())
+        applied = replay(workspace, rebuilt, _first_plan(workspace))
         with _locked(workspace):
             plan = _plan_under_lock(workspace)
-            applied += _replay(workspace, rebuilt, plan, done=[item.load_id for item in applied])
+            applied += replay(workspace, rebuilt, plan, done=[item.load_id for item in applied])
+            if workspace.warehouse.path.exists() and rebuilt.path.exists():
+                carry_over(workspace.warehouse.path, rebuilt.path)
             tables = _compared(workspace, rebuilt)
             is_equal = all(item.is_equal for item in tables)
             is_replaced = replace and (is_equal or force)
@@ -183,7 +157,10 @@ def _restore_control(workspace: Workspace) -> list[str]:
     missing = [request_id for request_id in published if request_id not in known]
     for request_id in missing:
         workspace.control.restore(*workspace.landing.proof(request_id))
-    return [f"{len(missing)} requests were restored from their sidecars."] if missing else []
+    if not missing:
+        return []
+    lost = "1 request" if len(missing) == 1 else f"{len(missing)} requests"
+    return [f"The control store did not know {lost}; it does again, from the raw files' sidecars."]
 
 
 @contextmanager
@@ -192,7 +169,7 @@ def _beside(workspace: Workspace) -> Iterator[Warehouse]:
     folder = workspace.directory / BESIDE
     with hold(
         workspace.directory / f"{BESIDE}.lock",
-        timeout_seconds=workspace.settings.lock_timeout_seconds,
+        timeout_seconds=workspace.settings.lock_timeout,
         purpose="rebuilding core",
         clock=workspace.clock,
     ):
@@ -201,7 +178,7 @@ def _beside(workspace: Workspace) -> Iterator[Warehouse]:
             yield Warehouse(
                 folder,
                 clock=workspace.clock,
-                lock_timeout_seconds=workspace.settings.lock_timeout_seconds,
+                lock_timeout_seconds=workspace.settings.lock_timeout,
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +189,7 @@ def _locked(workspace: Workspace) -> Iterator[None]:
     """Keep every writer out, so that what is compared is what is replaced."""
     with hold(
         workspace.directory / LOCK_NAME,
-        timeout_seconds=workspace.settings.lock_timeout_seconds,
+        timeout_seconds=workspace.settings.lock_timeout,
         purpose="comparing the rebuilt core",
         clock=workspace.clock,
         on_wait=workspace.on_progress,
@@ -220,97 +197,22 @@ def _locked(workspace: Workspace) -> Iterator[None]:
         yield
 
 
-def _first_plan(workspace: Workspace) -> _Plan:
+def _first_plan(workspace: Workspace) -> CommitPlan:
     """Return the plan; other runs may commit meanwhile, and are caught up with."""
     if not workspace.warehouse.path.exists():
-        return _plan_without_core(workspace)
+        return plan_without_core(workspace)
     with workspace.warehouse.read() as connection:
-        return _plan_of(connection)
+        return plan_of(connection)
 
 
-def _plan_under_lock(workspace: Workspace) -> _Plan:
+def _plan_under_lock(workspace: Workspace) -> CommitPlan:
     if not workspace.warehouse.path.exists():
-        return _plan_without_core(workspace)
+        return plan_without_core(workspace)
     connection = opening.connect(workspace.warehouse.path, read_only=True)
     try:
-        return _plan_of(connection)
+        return plan_of(connection)
     finally:
         connection.close()
-
-
-def _plan_of(connection: duckdb.DuckDBPyConnection) -> _Plan:
-    return _Plan(
-        committed=dict(connection.execute(_COMMITTED).fetchall()),
-        portfolios=connection.sql(_PORTFOLIOS).pl(),
-    )
-
-
-def _plan_without_core(workspace: Workspace) -> _Plan:
-    """Return what control remembers of commits; if it is new too, loads in order of answer."""
-    known = workspace.control.applied()
-    unknown = [] if known else [load.load_id for load in workspace.control.pending_loads()]
-    return _Plan(committed={**known, **dict.fromkeys(unknown)}, portfolios=None)
-
-
-def _replay(
-    workspace: Workspace, rebuilt: Warehouse, plan: _Plan, *, done: Sequence[str]
-) -> list[AppliedLoad]:
-    """Commit the loads of the plan again, commit by commit, in their order."""
-    loads = _loads_of(workspace, [item for item in plan.committed if item not in set(done)])
-    applied: list[AppliedLoad] = []
-    for place, (_, group) in enumerate(
-        groupby(loads, key=lambda load: (load.request_id, plan.committed[load.load_id]))
-    ):
-        commit = tuple(group)
-        recorded_at = plan.committed[commit[0].load_id]
-        if place % PROGRESS_COMMITS == 0:
-            workspace.on_progress(f"rebuilding: {len(applied)} of {len(loads)} loads applied")
-        applied += commit_request(
-            rebuilt,
-            _heard(workspace, commit),
-            commit,
-            portfolios=_portfolios_at(workspace, plan, commit, recorded_at),
-            recorded_at=recorded_at,
-        )
-    return applied
-
-
-def _loads_of(workspace: Workspace, load_ids: Sequence[str]) -> list[Load]:
-    """Return the loads of the plan, in its order."""
-    known = {load.load_id: load for load in workspace.control.loads()}
-    missing = [load_id for load_id in load_ids if load_id not in known]
-    if missing:
-        raise RawDataError(
-            f"Core holds {len(missing)} loads that neither control nor a raw file knows, "
-            f"{missing[0]} first; expected every load to have its raw file. Restore the raw files "
-            f"from a backup."
-        )
-    return [known[load_id] for load_id in load_ids]
-
-
-def _heard(workspace: Workspace, loads: Sequence[Load]) -> Heard:
-    request_id = loads[0].request_id
-    proof, _outcomes, _raw = workspace.landing.proof(request_id)
-    accounts = [load.account_id for load in loads]
-    return Heard(payload=workspace.landing.read(request_id, accounts=accounts), proof=proof)
-
-
-def _portfolios_at(
-    workspace: Workspace, plan: _Plan, loads: Sequence[Load], recorded_at: datetime | None
-) -> dict[str, Portfolio]:
-    """Return the portfolio each account was counted in when the loads were committed."""
-    accounts = [load.account_id for load in loads]
-    if plan.portfolios is None or recorded_at is None:
-        return portfolios_of(accounts, workspace.settings.portfolios, chosen={})
-    then = plan.portfolios.filter(
-        (pl.col("recorded_at") <= recorded_at) & pl.col("account_id").is_in(accounts)
-    ).unique(subset="account_id", keep="last", maintain_order=True)
-    return {
-        account: Portfolio(portfolio_id=portfolio, name=name)
-        for account, portfolio, name in then.select(
-            "account_id", "portfolio_id", "portfolio_name"
-        ).iter_rows()
-    }
 
 
 def _compared(workspace: Workspace, rebuilt: Warehouse) -> tuple[TableComparison, ...]:
@@ -350,8 +252,8 @@ def _outcome(
     if not tables:
         return ["There was no warehouse to compare with; --replace puts the rebuilt one in place."]
     if all(item.is_equal for item in tables):
-        return ["Every table is equal in every column; nothing was changed."]
+        return ["Every table is equal in every column; the warehouse was left as it was."]
     return [
-        "The tables differ and nothing was changed. If the existing ones are the wrong ones, "
-        "`--replace --force` puts the rebuilt warehouse in place."
+        "The tables differ; the warehouse was left as it was. If the existing ones are the wrong "
+        "ones, `--replace --force` puts the rebuilt warehouse in place."
     ]

@@ -212,6 +212,8 @@ def _order_verdict(
             Verdict.NOT_COMPARABLE,
             "no executions were read since the broker told the order's fills",
         )
+    if row["status"] == OrderStatus.GONE.value and missing < 0:
+        return Verdict.NOT_COMPARABLE, "it filled further after it was last read as open"
     first = row["first_filled_quantity"]
     if isinstance(first, Decimal) and 0 < missing <= first:
         return (

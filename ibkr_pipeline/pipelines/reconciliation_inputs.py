@@ -1,14 +1,15 @@
 """What the reconciliation compares, fetched: snapshots, fills, orders, loads.
 
-What lives here: which rows of core and control a comparison needs. What must not: the comparison
-(`reconciliation.py`).
+What lives here: which rows of core and control a comparison needs, those that open breaks are
+about among them. What must not: the comparison (`reconciliation.py`), or the SQL
+(`reconciliation_queries.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import duckdb
@@ -16,57 +17,33 @@ import polars as pl
 
 from ibkr_pipeline.models.requests import LoadRow
 from ibkr_pipeline.pipelines import reconciliation
+from ibkr_pipeline.pipelines import reconciliation_queries as queries
 from ibkr_pipeline.pipelines.brackets import LOADS, SnapshotPair, snapshot_pairs
+from ibkr_pipeline.pipelines.findings import Compared
+from ibkr_pipeline.pipelines.position_changes import CHANGES, span_of
+from ibkr_pipeline.pipelines.position_reconciliation import instant_text
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, Environment, LoadStatus
+from ibkr_pipeline.warehouse.ops import open_breaks
 
 #: Newest loads of a dataset that are looked at; enough for 1,000 accounts over some days.
 RECENT_LOADS = 20_000
 #: Age after which an account that should be read every session is stale: a long weekend.
 MAX_AGE = timedelta(days=4)
 
-_POSITIONS = """
-    SELECT snapshot_id, con_id, quantity FROM core.positions
-    WHERE snapshot_id IN (SELECT unnest(?::VARCHAR[]))
-"""
-_FILLS_SINCE = """
-    SELECT account_id, fill_id, revision, con_id, security_type, signed_quantity,
-        is_combo_parent, is_allocation_parent, available_at
-    FROM core.executions
-    WHERE environment = ? AND (account_id, fill_id) IN (
-        SELECT (account_id, fill_id) FROM core.executions WHERE available_at > ?
-    )
-"""
-_FILLED_ORDERS = """
-    SELECT now.account_id, now.order_key, now.con_id, now.security_type, now.status,
-        now.total_quantity, now.filled_quantity, now.available_at,
-        first.filled_quantity AS first_filled_quantity
-    FROM core.current_orders AS now
-    LEFT JOIN core.orders AS first
-        ON first.broker = now.broker AND first.environment = now.environment
-        AND first.account_id = now.account_id AND first.order_key = now.order_key
-        AND first.version = 1
-    WHERE now.environment = ? AND now.available_at >= ?
-        AND (now.filled_quantity > 0 OR now.status = 'filled')
-"""
-_FILLS_OF_ORDERS = """
-    SELECT account_id, order_key, fill_quantity, is_combo_parent
-    FROM core.current_executions WHERE environment = ? AND order_key IS NOT NULL
-        AND order_key IN (SELECT unnest(?::VARCHAR[]))
-"""
-_CURRENT_FILLS = """
-    SELECT account_id, fill_id, con_id, event_ts, event_ts_text
-    FROM core.current_executions WHERE environment = ? AND available_at >= ?
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationInputs:
-    """Everything the comparisons of one night need, fetched at one instant."""
+    """Everything the comparisons of one night need, fetched at one instant.
+
+    Attributes:
+        pairs: The last two snapshots of each account, and those that open breaks are about.
+    """
 
     pairs: tuple[SnapshotPair, ...]
     positions: pl.DataFrame
     fills: pl.DataFrame
+    changes: pl.DataFrame
     orders: pl.DataFrame
     fills_of_orders: pl.DataFrame
     recent_fills: pl.DataFrame
@@ -95,10 +72,18 @@ def reconcile(workspace: Workspace, *, max_age: timedelta = MAX_AGE) -> dict[str
     now = workspace.clock.now()
     comparisons: Mapping[str, Callable[[], pl.DataFrame]] = {
         "positions": partial(
-            reconciliation.reconcile_positions, found.pairs, found.positions, found.fills
+            reconciliation.reconcile_positions,
+            found.pairs,
+            found.positions,
+            found.fills,
+            found.changes,
         ),
         "zero_executions": partial(
-            reconciliation.reconcile_zero_executions, found.pairs, found.positions, found.fills
+            reconciliation.reconcile_zero_executions,
+            found.pairs,
+            found.positions,
+            found.fills,
+            found.changes,
         ),
         "orders": partial(
             reconciliation.reconcile_orders,
@@ -128,32 +113,92 @@ def reconcile(workspace: Workspace, *, max_age: timedelta = MAX_AGE) -> dict[str
 
 def fetch_inputs(workspace: Workspace) -> ReconciliationInputs:
     """Fetch what the comparisons need."""
-    loads = {dataset: _complete_loads(workspace, dataset) for dataset in Dataset}
-    pairs = snapshot_pairs(
-        _loads_frame(loads[Dataset.POSITIONS], {}),
-        _loads_frame(loads[Dataset.EXECUTIONS], _windows(workspace, loads[Dataset.EXECUTIONS])),
-    )
-    since = min(
-        (pair.before.opened_at or pair.before.started_at for pair in pairs),
-        default=workspace.clock.now(),
-    )
-    snapshots = [item.snapshot_id for pair in pairs for item in (pair.before, pair.after)]
+    loads = {dataset: _complete_loads(workspace, dataset) for dataset in WIRE_DATASETS}
     mode = workspace.environment.value
     with workspace.warehouse.read() as connection:
-        orders = _frame(connection, _FILLED_ORDERS, [mode, _day_before(workspace)])
+        waiting = open_breaks(connection, environment=mode)
+        pairs = _pairs(workspace, loads, waiting)
+        again = {"environment": mode, "since": _day_before(workspace), "again": _subjects(waiting)}
+        orders = _frame(connection, queries.FILLED_ORDERS, again)
         keys = orders.get_column("order_key").unique().to_list()
+        since = _first_read(pairs, otherwise=workspace.clock.now())
+        snapshots = [item.snapshot_id for pair in pairs for item in (pair.before, pair.after)]
         return ReconciliationInputs(
             pairs=pairs,
-            positions=_frame(connection, _POSITIONS, [snapshots]),
-            fills=_frame(connection, _FILLS_SINCE, [mode, since]),
+            positions=_frame(connection, queries.POSITIONS, [snapshots]),
+            fills=_frame(connection, queries.FILLS_SINCE, [mode, since]),
+            changes=_changes(connection, workspace.environment, pairs),
             orders=orders,
-            fills_of_orders=_frame(connection, _FILLS_OF_ORDERS, [mode, keys]),
-            recent_fills=_frame(connection, _CURRENT_FILLS, [mode, _day_before(workspace)]),
+            fills_of_orders=_frame(connection, queries.FILLS_OF_ORDERS, [mode, keys]),
+            recent_fills=_frame(connection, queries.CURRENT_FILLS, again),
             last_execution_read=_last_started(loads[Dataset.EXECUTIONS]),
             managed=_managed(workspace),
             stored=_stored(loads),
             last_complete=_last_complete(workspace, loads),
         )
+
+
+def compared_wire(findings: Mapping[str, pl.DataFrame]) -> dict[str, Compared]:
+    """Return what `reconcile` found with how far each comparison looked, for `update_breaks`.
+
+    Of pairs of snapshots only those compared were looked at. Every other comparison is about all
+    there is, what open breaks are about included.
+    """
+    of_pairs = ("positions", "zero_executions")
+    return {
+        name: Compared(findings=frame, since=date.max if name in of_pairs else None)
+        for name, frame in findings.items()
+    }
+
+
+def _pairs(
+    workspace: Workspace, loads: Mapping[Dataset, Sequence[LoadRow]], waiting: pl.DataFrame
+) -> tuple[SnapshotPair, ...]:
+    windows = _windows(workspace, loads[Dataset.EXECUTIONS])
+    subjects = {
+        (account, subject.rpartition(" at ")[2])
+        for account, subject in waiting.select("account_id", "subject").drop_nulls().iter_rows()
+    }
+    return snapshot_pairs(
+        _loads_frame(loads[Dataset.POSITIONS], {}),
+        _loads_frame(loads[Dataset.EXECUTIONS], windows),
+        also={
+            (load.account_id, load.available_at)
+            for load in loads[Dataset.POSITIONS]
+            if load.available_at and (load.account_id, instant_text(load.available_at)) in subjects
+        },
+    )
+
+
+def _subjects(waiting: pl.DataFrame) -> list[str]:
+    """Return what open breaks are about: order keys and fill ids among other things."""
+    return waiting.get_column("subject").drop_nulls().unique().to_list()
+
+
+def _first_read(pairs: Sequence[SnapshotPair], *, otherwise: datetime) -> datetime:
+    return min(
+        (pair.before.opened_at or pair.before.started_at for pair in pairs), default=otherwise
+    )
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection,
+    environment: Environment,
+    pairs: Sequence[SnapshotPair],
+) -> pl.DataFrame:
+    """Return what changed positions beside fills, of the dates the pairs may ask for.
+
+    The simulated broker has a clock of its own, so its dates are not comparable with the instants
+    of our reads: there any date fits.
+    """
+    if not pairs:
+        return pl.DataFrame(schema=CHANGES)
+    has_our_clock = environment is not Environment.SIMULATED
+    earliest = min(pairs, key=lambda pair: pair.before.started_at)
+    first = span_of(earliest)[0] if has_our_clock else date.min
+    found = _frame(connection, queries.CHANGES, {"environment": environment.value, "first": first})
+    changes = found.select(pl.col(name).cast(dtype) for name, dtype in CHANGES.items())
+    return changes if has_our_clock else changes.with_columns(day=pl.lit(None, dtype=pl.Date))
 
 
 def _complete_loads(workspace: Workspace, dataset: Dataset) -> list[LoadRow]:
@@ -230,7 +275,7 @@ def _last_complete(
     allowed = workspace.settings.ibkr.accounts
     accounts = set(allowed) or {row.account_id for rows in loads.values() for row in rows}
     found: dict[tuple[str, str], datetime | None] = {
-        (account, dataset.value): None for account in accounts for dataset in Dataset
+        (account, dataset.value): None for account in accounts for dataset in WIRE_DATASETS
     }
     for dataset, rows in loads.items():
         for row in rows:
@@ -245,7 +290,7 @@ def _day_before(workspace: Workspace) -> datetime:
 
 
 def _frame(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object]
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[object] | dict[str, object]
 ) -> pl.DataFrame:
     found: pl.DataFrame = connection.sql(sql, params=parameters).pl()
     return found

@@ -1,91 +1,38 @@
 """What a run did, per dataset and account, as control remembers it.
 
-What lives here: the summary and its JSON document. What must not: printing (`cli/`).
+What lives here: the summary. What must not: its JSON (`summary_document.py`), printing (`cli/`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.models.requests import Load, LoadRow, RequestProof, RequestRow
 from ibkr_pipeline.pipelines.account_choice import kind_in, left_out
+from ibkr_pipeline.pipelines.gone_orders import gone_orders
+from ibkr_pipeline.pipelines.statements.summarizing import summarize_statements
+from ibkr_pipeline.pipelines.summary_document import to_document
+from ibkr_pipeline.pipelines.summary_records import (
+    FAILED,
+    DatasetSummary,
+    RunFacts,
+    SubjectSummary,
+)
 from ibkr_pipeline.primitives.clock import SystemClock
-from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
+from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
 from ibkr_pipeline.settings import Settings
 
-#: Verdicts that make a run a failed one. What a gateway refuses by its own settings does not.
-FAILED = (LoadStatus.FAILED, LoadStatus.ABANDONED, LoadStatus.STARTED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectSummary:
-    """What became of one account in one dataset.
-
-    Counts compare with the previous snapshot for accounts and positions, with what core knew for
-    orders and executions; they are 0 where nothing entered core.
-
-    Attributes:
-        kind: `LIVE`, `PAPER` or `SIMULATED`; None for a code that is not known to be an account.
-        kept_as_of: When what core holds of it was received, where this read brought nothing.
-    """
-
-    account_id: str
-    status: LoadStatus
-    kind: str | None = None
-    kept_as_of: datetime | None = None
-    n_read: int = 0
-    n_new: int = 0
-    n_changed: int = 0
-    n_unchanged: int = 0
-    n_gone: int = 0
-    error: str | None = None
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether the account failed."""
-        return self.status in FAILED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSummary:
-    """What became of one dataset in one run.
-
-    Attributes:
-        left_out: Managed account that was not read -> why.
-        error: Why there was no answer at all, where no account carries the reason.
-    """
-
-    dataset: Dataset
-    subjects: tuple[SubjectSummary, ...]
-    left_out: Mapping[str, str]
-    error: str | None = None
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether anything that was asked for is missing."""
-        return self.error is not None or any(subject.is_failed for subject in self.subjects)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """What is known of a run beside its requests.
-
-    Attributes:
-        environment: World whose accounts it read.
-        allowed: The allow-list, to say why an account was left out.
-        error: Why the run itself failed, if it did; the reason of every dataset it never came to.
-        failed_checks: Checks that failed: asset, check, severity and reason.
-    """
-
-    run_id: str
-    environment: Environment
-    allowed: Sequence[str] = ()
-    error: str | None = None
-    failed_checks: Sequence[Mapping[str, str]] = ()
+__all__ = [
+    "FAILED",
+    "DatasetSummary",
+    "RunFacts",
+    "SubjectSummary",
+    "summarize",
+    "summarize_run",
+    "to_document",
+]
 
 
 def summarize(
@@ -102,42 +49,34 @@ def summarize(
         run: The run.
         datasets: Which datasets to tell of.
     """
-    return tuple(_dataset(control, run, dataset) for dataset in datasets)
+    return tuple(
+        summarize_statements(control, run)
+        if dataset is Dataset.FLEX
+        else _dataset(control, run, dataset)
+        for dataset in datasets
+    )
 
 
 def summarize_run(
     settings: Settings, run: RunFacts, datasets: Sequence[Dataset]
 ) -> tuple[DatasetSummary, ...]:
-    """Return what a run that has ended did, read from the control store of the settings."""
+    """Return what a run that has ended did, as control and the published read copy tell it."""
     with ControlStore.open(settings.control_url, clock=SystemClock()) as control:
-        return summarize(control, run, datasets)
+        summaries = summarize(control, run, datasets)
+        orders = control.loads(run_id=run.run_id, dataset=Dataset.ORDERS)
+    gone = gone_orders(settings, orders)
+    return tuple(
+        _naming(summary, gone) if summary.dataset is Dataset.ORDERS else summary
+        for summary in summaries
+    )
 
 
-def to_document(
-    summaries: Sequence[DatasetSummary], run: RunFacts, *, is_all: bool
-) -> dict[str, Any]:
-    """Return the JSON document of a sync.
-
-    Args:
-        summaries: One per dataset.
-        run: The run; why it failed is told where no dataset and no account carries the reason.
-        is_all: Whether all datasets were asked for; the document then holds a list of them.
-    """
-    documents = [_document(summary) for summary in summaries]
-    left_out = {item: why for summary in summaries for item, why in summary.left_out.items()}
-    document: dict[str, Any] = {
-        "run_id": run.run_id,
-        "environment": run.environment.value,
-        **({"datasets": documents} if is_all else documents[0]),
-        "left_out": [
-            {"id": account, "kind": kind_in(account, run.environment).lower(), "reason": why}
-            for account, why in left_out.items()
-        ],
-        "failed_checks": [dict(check) for check in run.failed_checks],
-    }
-    if run.error is not None and not any(summary.is_failed for summary in summaries):
-        document["error"] = run.error
-    return document
+def _naming(summary: DatasetSummary, gone: Mapping[str, tuple[str, ...]]) -> DatasetSummary:
+    subjects = tuple(
+        replace(subject, gone_orders=gone.get(subject.account_id, ()))
+        for subject in summary.subjects
+    )
+    return replace(summary, subjects=subjects)
 
 
 def _dataset(control: ControlStore, run: RunFacts, dataset: Dataset) -> DatasetSummary:
@@ -230,34 +169,3 @@ def _error(
     if not requests:
         return run.error or "the run ended before it was read"
     return requests[0].reason or f"the request was {requests[0].status}"
-
-
-def _document(summary: DatasetSummary) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "dataset": summary.dataset.value,
-        "subjects": [
-            {
-                "type": "account",
-                "id": subject.account_id,
-                "kind": None if subject.kind is None else subject.kind.lower(),
-                "status": _status(subject.status),
-                "read": subject.n_read,
-                "new": subject.n_new,
-                "changed": subject.n_changed,
-                "unchanged": subject.n_unchanged,
-                "gone": subject.n_gone,
-                "error": subject.error,
-            }
-            for subject in summary.subjects
-        ],
-    }
-    if summary.error is not None:
-        document["error"] = summary.error
-    return document
-
-
-def _status(status: LoadStatus) -> str:
-    """Return the verdict in the words of the document: complete, failed or unsupported."""
-    if status in (LoadStatus.COMPLETE, LoadStatus.UNSUPPORTED):
-        return status.value
-    return LoadStatus.FAILED.value

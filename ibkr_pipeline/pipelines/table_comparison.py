@@ -11,9 +11,12 @@ from pathlib import Path
 
 import duckdb
 
-from ibkr_pipeline.schemas import core
+from ibkr_pipeline.schemas import core, statements
 from ibkr_pipeline.schemas.table import Table
 from ibkr_pipeline.warehouse import opening
+
+#: Tables a rebuild makes again; `ops` is carried over.
+COMPARED = (*core.TABLES, *statements.TABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def compare_warehouses(existing: Path, rebuilt: Path) -> tuple[TableComparison, 
     try:
         location = str(rebuilt).replace("'", "''")
         connection.execute(f"ATTACH '{location}' AS rebuilt (READ_ONLY)")
-        return tuple(_compare(connection, table) for table in core.TABLES)
+        return tuple(_compare(connection, table) for table in COMPARED)
     finally:
         connection.close()
 
@@ -56,7 +59,7 @@ def compare_warehouses(existing: Path, rebuilt: Path) -> tuple[TableComparison, 
 def _compare(connection: duckdb.DuckDBPyConnection, table: Table) -> TableComparison:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     ours = f"SELECT {names} FROM {table.name}"  # noqa: S608  # constants of this package
-    theirs = f"SELECT {names} FROM rebuilt.{table.name}"  # noqa: S608
+    theirs = f"SELECT {names} FROM rebuilt.{table.name}"  # noqa: S608  # constants
     return TableComparison(
         table=table.name,
         n_existing=_count(connection, ours),
@@ -67,5 +70,5 @@ def _compare(connection: duckdb.DuckDBPyConnection, table: Table) -> TableCompar
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM ({query})").fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT count(*) FROM ({query})").fetchone()  # noqa: S608  # constants
     return int(row[0]) if row else 0

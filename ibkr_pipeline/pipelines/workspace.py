@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ibkr_pipeline.brokers.base import BrokerAPI
-from ibkr_pipeline.brokers.registry import get_broker_client
+from ibkr_pipeline.brokers.registry import get_broker_client, get_statement_source
+from ibkr_pipeline.brokers.statement_source import StatementSource
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.landing.raw_files import Landing
 from ibkr_pipeline.pipelines.data_directory import prepare_directory
 from ibkr_pipeline.pipelines.landed import LandedRequest
 from ibkr_pipeline.pipelines.session import BrokerSession
+from ibkr_pipeline.pipelines.statements.staging import StagedStatement
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.clock import SystemClock
 from ibkr_pipeline.primitives.enums import Environment
@@ -26,6 +28,7 @@ from ibkr_pipeline.settings import Settings
 from ibkr_pipeline.warehouse.connection import Warehouse
 
 BrokerFactory = Callable[[], BrokerAPI]
+StatementSourceFactory = Callable[[], StatementSource]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,9 @@ class Workspace:
         on_progress: Told in plain words what long work is doing.
         just_read: Requests landed in this process and not applied yet, so that their messages
             need not be read back from the file. Request id -> request.
+        broker: Name of the broker.
+        statement_source: Builds where statements are fetched.
+        staged: Statements landed in this process and not applied yet. Request id -> rows.
     """
 
     settings: Settings
@@ -49,6 +55,9 @@ class Workspace:
     sleep: Callable[[float], None] = time.sleep
     on_progress: Callable[[str], None] = lambda _message: None
     just_read: dict[str, LandedRequest] = field(default_factory=dict, repr=False)
+    broker: str = "ibkr"
+    statement_source: StatementSourceFactory
+    staged: dict[str, StagedStatement] = field(default_factory=dict, repr=False)
 
     @property
     def environment(self) -> Environment:
@@ -66,7 +75,7 @@ class Workspace:
             self.broker_factory,
             lambda: hold(
                 self.gateway_lock,
-                timeout_seconds=self.settings.lock_timeout_seconds,
+                timeout_seconds=self.settings.lock_timeout,
                 purpose="reading the gateway",
                 clock=self.clock,
                 on_wait=self.on_progress,
@@ -87,6 +96,7 @@ def open_workspace(
     clock: Clock | None = None,
     broker: str = "ibkr",
     broker_factory: BrokerFactory | None = None,
+    statement_source: StatementSourceFactory | None = None,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[str], None] | None = None,
 ) -> Iterator[Workspace]:
@@ -98,6 +108,7 @@ def open_workspace(
         broker: Name of the broker.
         broker_factory: Builds the broker client; by default the registry does, with the request
             budget that all runs share in control.
+        statement_source: Builds where statements are fetched; by default the registry does.
         sleep: How to wait between attempts.
         on_progress: Told what long work is doing.
 
@@ -110,14 +121,12 @@ def open_workspace(
     control = ControlStore.open(settings.control_url, clock=clock)
     try:
         control.claim_environment(settings.mode)
-        yield Workspace(
+        workspace = Workspace(
             settings=settings,
             clock=clock,
             control=control,
             landing=Landing(directory),
-            warehouse=Warehouse(
-                directory, clock=clock, lock_timeout_seconds=settings.lock_timeout_seconds
-            ),
+            warehouse=Warehouse(directory, clock=clock, lock_timeout_seconds=settings.lock_timeout),
             # A lost read is started again by `reading_broker`, as a request of its own.
             broker_factory=broker_factory
             or (
@@ -132,6 +141,18 @@ def open_workspace(
             ),
             sleep=sleep,
             on_progress=tell,
+            broker=broker,
+            statement_source=statement_source
+            or (
+                lambda: get_statement_source(
+                    settings, clock=clock, budget=control, broker=broker, on_progress=tell
+                )
+            ),
         )
+        try:
+            yield workspace
+        finally:
+            for staged in workspace.staged.values():
+                staged.close()
     finally:
         control.close()

@@ -7,10 +7,12 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,8 +120,9 @@ def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
     for dataset in datasets:
         assert {"dataset", "subjects"} == set(dataset)
         assert [FIRST, SECOND] == [item["id"] for item in dataset["subjects"]]
+        names = SUBJECT | ({"gone_orders"} if dataset["dataset"] == "orders" else set())
         for item in dataset["subjects"]:
-            assert (SUBJECT, "account", "complete", None) == (
+            assert (names, "account", "complete", None) == (
                 set(item),
                 item["type"],
                 item["status"],
@@ -181,14 +184,34 @@ def test_an_unknown_account_is_told_with_those_there_are(
     assert [FIRST, SECOND] == [item["id"] for item in ended.document["left_out"]]
 
 
+def test_an_order_that_ended_unread_is_counted_and_named(
+    tmp_path: Path, gateway: SimulatorThread
+) -> None:
+    """A DAY order that rested in the evening is neither open nor told as completed next day."""
+    environ = environment(tmp_path, gateway)
+    call_here(tmp_path, environ, "sync", "orders", "--json")
+    shown = call_here(tmp_path, environ, "show", "orders", "--json").document
+    (resting,) = [row for row in shown if row["order_ref"] == "core-spy-2"]
+    gateway.command("advance_session")
+    ended = call_here(tmp_path, environ, "sync", "orders", "--json")
+
+    assert 0 == ended.code, ended.stderr
+    assert [(FIRST, 0, []), (SECOND, 1, [resting["order_key"]])] == [
+        (item["id"], item["gone"], item["gone_orders"]) for item in ended.document["subjects"]
+    ]
+    after = call_here(tmp_path, environ, "show", "orders", "--json").document
+    assert ["gone"] == [row["status"] for row in after if row["order_ref"] == "core-spy-2"]
+
+
 def test_a_break_of_the_reconciliation_is_named_and_is_not_all_well(
     tmp_path: Path, gateway: SimulatorThread
 ) -> None:
     """Every read was complete, and still the second answer contradicts the first."""
     environ = environment(tmp_path, gateway)
-    call(tmp_path, environ, "sync", "all", "--json")
+    call_here(tmp_path, environ, "sync", "all", "--json")
     with SimulatorThread({"accounts": [{"account": FIRST}, {"account": SECOND}]}) as emptied:
-        ended = call(tmp_path, {**environ, "IBKR_PORT": str(emptied.port)}, "sync", "all", "--json")
+        moved = {**environ, "IBKR_PORT": str(emptied.port)}
+        ended = call_here(tmp_path, moved, "sync", "all", "--json")
 
     names = {check["check"] for check in ended.document["failed_checks"]}
     assert 1 == ended.code
@@ -217,7 +240,7 @@ def test_a_busy_warehouse_ends_with_75_naming_the_holder(
     """A second run waits a bounded time, then says who holds it; readers never wait."""
     environ = environment(tmp_path, gateway)
     call_here(tmp_path, environ, "sync", "accounts")
-    file = config(tmp_path, "lock_timeout_seconds: 0.5\n")
+    file = config(tmp_path, "lock_timeout: 0.5\n")
     with lock_held(tmp_path / "data" / "warehouse.lock", purpose="a long night"):
         ended = call_here(tmp_path, environ, "sync", "accounts", "--config", file)
         shown = call_here(tmp_path, environ, "show", "accounts", "--json")
@@ -234,7 +257,7 @@ def test_a_gateway_another_run_talks_to_ends_with_75_naming_that_run(
 ) -> None:
     """Two runs have one client id; the second asks for nothing and fails no account."""
     environ = environment(tmp_path, gateway)
-    file = config(tmp_path, "lock_timeout_seconds: 0.5\n")
+    file = config(tmp_path, "lock_timeout: 0.5\n")
     with lock_held(tmp_path / "data" / f"gateway-{gateway.port}-1.lock", purpose="a long night"):
         ended = call_here(tmp_path, environ, "sync", "all", "--config", file, "--json")
 
@@ -289,6 +312,12 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     assert [2, 10, 9, 8] == [
         sum(item["new"] for item in dataset["subjects"]) for dataset in first.document["datasets"]
     ]
+    paths = first.document["paths"]
+    assert {"data", "warehouse", "read_copy", "dagster_home", "log"} == set(paths)
+    assert [] == [path for path in paths.values() if not Path(path).exists()]
+    checks = first.document["checks"]
+    assert {"asset", "check", "severity", "passed", "reason"} == set(checks[0])
+    assert all(check["passed"] for check in checks)
     assert "0 new executions; current positions: equal to those of the last run." in second.stdout
     for text in ("net_liquidation_value", "commission", "checks:", "0 failed", "What to do next"):
         assert text in second.stdout
@@ -302,7 +331,7 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     [
         (None, None, "API version 178"),
         ({"name": "client_id_in_use", "times": 0}, "client id", "326"),
-        ({"name": "no_accounts", "times": 0}, "gateway", "accounts"),
+        ({"name": "no_accounts", "times": 0}, "gateway", "named no account"),
         ({"name": "drop_in_startup", "times": 0}, "gateway", "closed the connection"),
         ({"name": "mute", "request": COMPLETED_ORDERS, "times": 0}, "reading", "orders"),
     ],
@@ -333,8 +362,6 @@ def test_the_doctor_says_what_is_wrong_and_leaves_no_trace(
 
 def test_the_doctor_tells_a_port_that_is_no_gateway(tmp_path: Path) -> None:
     """Something listens there and never speaks the protocol."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = config(tmp_path, "ibkr: {connect_timeout_seconds: 1}\n")
         environ = environment(tmp_path, IBKR_PORT=str(silent.getsockname()[1]))
@@ -342,7 +369,24 @@ def test_the_doctor_tells_a_port_that_is_no_gateway(tmp_path: Path) -> None:
     failed = [item for item in ended.document["findings"] if item["level"] == "fail"]
 
     assert ["gateway"] == [item["check"] for item in failed]
-    assert "no handshake" in failed[0]["found"]
+    assert "but not as a TWS or Gateway" in failed[0]["found"]
+
+
+def test_a_port_that_is_no_gateway_is_asked_once_and_told(tmp_path: Path) -> None:
+    """Another try would wait again for words that never come."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0)
+        file = config(tmp_path, "ibkr: {connect_timeout_seconds: 0.5, read_attempts: 3}\n")
+        environ = environment(tmp_path, IBKR_PORT=str(silent.getsockname()[1]))
+        ended = call_here(tmp_path, environ, "sync", "all", "--config", file, "--json")
+        n_connections = 0
+        with suppress(BlockingIOError):
+            while silent.accept():
+                n_connections += 1
+
+    assert (1, 1) == (ended.code, n_connections)
+    for dataset in ended.document["datasets"]:
+        assert "said nothing within 0.5 s" in dataset["error"]
 
 
 def _rebuilt(ended: Ended) -> tuple[int, bool]:

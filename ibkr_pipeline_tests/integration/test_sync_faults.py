@@ -192,7 +192,7 @@ def test_fault_59_a_second_writer_waits_and_then_names_the_first(
     tmp_path: Path, gateway: SimulatorThread
 ) -> None:
     """The read is landed and stays pending; the next run applies it."""
-    with simulated_workspace(tmp_path / "data", gateway, lock_timeout_seconds=0.2) as workspace:
+    with simulated_workspace(tmp_path / "data", gateway, lock_timeout=0.2) as workspace:
         sync_positions(workspace)
         with workspace.session() as session:
             read_and_land(workspace, Dataset.POSITIONS, session)

@@ -24,6 +24,8 @@ from ibkr_pipeline_tests.pipeline_runs import (
 )
 from ibkr_pipeline_tests.repository import ROOT
 
+pytestmark = pytest.mark.usefixtures("unmeasured_children")
+
 #: Syncs one dataset and dies at the point as by a power cut.
 VICTIM = """
 import os, signal, sys

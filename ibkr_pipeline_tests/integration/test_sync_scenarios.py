@@ -19,6 +19,7 @@ from ibkr_pipeline.pipelines.accounts_sync import sync_account_snapshots
 from ibkr_pipeline.pipelines.executions_sync import sync_executions
 from ibkr_pipeline.pipelines.orders_sync import sync_orders
 from ibkr_pipeline.pipelines.positions_sync import sync_positions
+from ibkr_pipeline.pipelines.rebuild import rebuild_workspace
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.enums import Dataset
 from ibkr_pipeline.primitives.errors import StaleDataError
@@ -195,6 +196,31 @@ def test_scenario_o_one_account_fails_and_the_other_lands(
     assert ("complete", "failed") == tuple(item.status.value for item in summary.subjects)
     assert "321" in str(subject(summary, SECOND).error)
     assert [FIRST] == rows(workspace, "accounts")["account_id"].to_list()
+
+
+def test_an_order_that_expired_unread_is_gone_not_open(
+    workspace: Workspace, gateway: SimulatorThread
+) -> None:
+    """A DAY order ends after the evening's read; completed orders are told of their day alone."""
+    sync_orders(workspace)
+    resting = rows(workspace, "orders").filter(pl.col("is_open"))
+    before = dict(resting.select("order_ref", "time_in_force").iter_rows())
+    gateway.command("advance_session")
+    summary = sync_orders(workspace)
+    after = rows(workspace, "orders").filter(
+        pl.col("order_key").is_in(resting["order_key"].implode())
+    )
+
+    assert {"core-msft-2": "GTC", "core-spy-2": "DAY"} == before
+    assert {"core-msft-2": ("submitted", True), "core-spy-2": ("gone", False)} == {
+        ref: (status, is_open)
+        for ref, status, is_open in after.select("order_ref", "status", "is_open").iter_rows()
+    }
+    assert (0, 1) == (subject(summary, FIRST).n_gone, subject(summary, SECOND).n_gone)
+    expired = after.row(by_predicate=pl.col("status") == "gone", named=True)
+    assert resting["available_at"].max() == expired["ended_after"] < expired["ended_before"]
+    assert rebuild_workspace(workspace).is_equal
+    assert 0 == sum(item.n_gone for item in sync_orders(workspace).subjects)
 
 
 def _fills_of(workspace: Workspace, symbol: str, security_type: str) -> pl.DataFrame:

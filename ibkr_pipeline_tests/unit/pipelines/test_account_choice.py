@@ -71,10 +71,17 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [("DU0000001", "PAPER"), ("DF0000001", "PAPER"), ("U0000001", "LIVE"), ("F0000001", "LIVE")],
+    [
+        ("DU0000001", "PAPER"),
+        ("DF0000001", "PAPER"),
+        ("U0000001", "LIVE"),
+        ("F0000001", "LIVE"),
+        ("DI0000001", "LIVE"),
+        ("I0000001", "LIVE"),
+    ],
 )
 def test_paper_and_live_are_told_apart_by_prefix(code: str, kind: str) -> None:
-    """A port proves nothing; the prefix is what the broker itself uses."""
+    """A port proves nothing; what is neither DU nor DF is live, the careful answer."""
     assert kind == kind_of(code)
 
 

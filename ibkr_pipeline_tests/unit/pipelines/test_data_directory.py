@@ -40,11 +40,28 @@ def test_a_directory_of_another_environment_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_command_that_only_reads_takes_the_mode_of_the_directory(tmp_path: Path) -> None:
-    """What is in there is of one environment, whatever the mode."""
+    """Where nobody chose a mode, the rows are of the environment the directory is of."""
     prepare_directory(make_settings(tmp_path, mode="simulated"))
     found = with_stamped_mode(make_settings(tmp_path))
 
     assert (Environment.SIMULATED, tmp_path) == (found.mode, found.environment_dir)
+
+
+def test_a_mode_somebody_chose_is_refused_by_the_rows_of_another(tmp_path: Path) -> None:
+    """They expect paper rows; simulated ones would be taken for them."""
+    prepare_directory(make_settings(tmp_path, mode="simulated"))
+
+    with pytest.raises(ConfigError, match="holds rows of the simulated environment"):
+        with_stamped_mode(make_settings(tmp_path, mode="paper"))
+
+
+def test_a_mode_somebody_chose_stays_where_nothing_contradicts_it(tmp_path: Path) -> None:
+    """A directory that is not there yet, and one of the same environment."""
+    chosen = make_settings(tmp_path, mode="live")
+    before = with_stamped_mode(chosen).mode
+    prepare_directory(chosen)
+
+    assert (Environment.LIVE, Environment.LIVE) == (before, with_stamped_mode(chosen).mode)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"environment": "moon"}', "\x00"])

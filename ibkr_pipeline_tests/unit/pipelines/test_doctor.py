@@ -13,6 +13,7 @@ from ibkr_pipeline.brokers.exceptions import (
     ClientIdInUseError,
     GatewayNotReadyError,
     ModeMismatchError,
+    NotAGatewayError,
     PacingError,
 )
 from ibkr_pipeline.brokers.testing import FakeBrokerAPI
@@ -77,12 +78,20 @@ def test_a_gateway_that_is_well(tmp_path: Path, broker: FakeBrokerAPI, clock: Ti
     ("error", "check"),
     [
         (BrokerConnectionError("Nothing listens on 127.0.0.1:7497."), "gateway"),
-        (GatewayNotReadyError("It accepted no handshake within 10 s."), "gateway"),
+        (GatewayNotReadyError("It named no account within 10 s."), "gateway"),
+        (NotAGatewayError("Something answered, but not as a TWS or Gateway."), "gateway"),
         (ClientIdInUseError("Client id 1 is in use (error 326)."), "client id"),
         (ModeMismatchError("The mode is paper and the gateway manages U*****01."), "accounts"),
         (PacingError("The budget was used up."), "gateway"),
     ],
-    ids=["port-closed", "api-off", "client-id-taken", "live-in-paper-mode", "other"],
+    ids=[
+        "port-closed",
+        "not-ready",
+        "web-server",
+        "client-id-taken",
+        "live-in-paper-mode",
+        "other",
+    ],
 )
 def test_what_keeps_it_from_connecting_is_told_with_a_remedy(
     tmp_path: Path, clock: TickingClock, error: BrokerError, check: str

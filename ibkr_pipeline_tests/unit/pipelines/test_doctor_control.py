@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ibkr_pipeline.control.migrations import CURRENT
 from ibkr_pipeline.control.store import ControlStore
 from ibkr_pipeline.pipelines.doctor_control import examine_control
 from ibkr_pipeline.pipelines.doctor_findings import DoctorFinding, Level
@@ -72,7 +73,7 @@ def test_a_store_is_told_with_its_loads_and_not_touched(workspace: Workspace) ->
     assert closed == contents(workspace.directory)
     assert finding == again
     assert Level.OK is finding.level
-    assert "version 1, 6 loads, 0 of them failed" in finding.found
+    assert f"version {CURRENT}, 6 loads, 0 of them failed" in finding.found
 
 
 def test_a_file_that_is_no_store_fails(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_postgres_that_answers_is_well_and_gets_no_tables(tmp_path: Path) -> N
 
     assert [Level.OK] * 3 == [finding.level for finding in (*before, after)]
     assert all("made by the first run" in finding.found for finding in before)
-    assert "version 1, 0 loads" in after.found
+    assert f"version {CURRENT}, 0 loads" in after.found
 
 
 def test_a_warehouse_that_is_gone_fails(workspace: Workspace) -> None:

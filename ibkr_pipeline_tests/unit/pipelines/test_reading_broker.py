@@ -14,7 +14,7 @@ from ibkr_pipeline.pipelines.interruption import Interrupted
 from ibkr_pipeline.pipelines.positions_sync import read_positions_bracketed
 from ibkr_pipeline.pipelines.reading_broker import VANISHED, read_and_land
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, LoadStatus
 from ibkr_pipeline.primitives.errors import BusyError, DiskFullError
 from ibkr_pipeline.primitives.locks import holder_of
 from ibkr_pipeline_tests.pipeline_runs import (
@@ -70,6 +70,24 @@ def test_a_failed_account_never_holds_back_another(
 
     assert ((FIRST,), {SECOND: "no end marker within 60 s"}) == (landed.complete, landed.failed)
     assert {FIRST: "complete", SECOND: "failed"} == statuses(workspace, Dataset.ACCOUNTS)
+
+
+def test_accounts_that_failed_are_one_warning_however_many_they_are(
+    workspace: Workspace, broker: FakeBrokerAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand lines on stderr hide the one that matters; the log file has a line for each."""
+    caplog.set_level("INFO", logger="ibkr_pipeline")
+    broker.failing.update({FIRST: "no end marker", SECOND: "no end marker"})
+    with workspace.session() as session:
+        read_and_land(workspace, Dataset.ACCOUNTS, session)
+
+    lines = [(record.levelname, record.getMessage().split()) for record in caplog.records]
+    warnings = [words for level, words in lines if level == "WARNING"]
+    details = [words for level, words in lines if "load_not_complete" in words]
+    assert [["loads_not_complete", "not_complete=2", "accounts=2", "reasons=1"]] == [
+        [words[0], *words[3:6]] for words in warnings
+    ]
+    assert ["account=DU*****01", "account=DU*****02"] == [words[2] for words in details]
 
 
 def test_what_a_gateway_refuses_by_its_settings_is_unsupported(
@@ -159,7 +177,7 @@ def test_one_connection_serves_every_read_of_a_run(
 ) -> None:
     """A gateway allows few clients; a run is one of them, and is gone when it ends."""
     with workspace.session() as session:
-        for dataset in Dataset:
+        for dataset in WIRE_DATASETS:
             read_and_land(workspace, dataset, session)
 
     assert (1, False) == (broker.connections, broker.is_connected)
@@ -210,7 +228,7 @@ def test_of_two_runs_at_once_the_second_waits_for_the_gateway_and_names_the_firs
 ) -> None:
     """Both have the same client id: asking all the same would fail every account of the second."""
     with (
-        fake_workspace(tmp_path / "data", broker, clock, lock_timeout_seconds=0.1) as workspace,
+        fake_workspace(tmp_path / "data", broker, clock, lock_timeout=0.1) as workspace,
         lock_held(workspace.gateway_lock, purpose="the first run"),
         workspace.session() as session,
     ):

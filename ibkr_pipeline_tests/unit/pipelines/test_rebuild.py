@@ -17,7 +17,7 @@ from ibkr_pipeline.brokers.testing import (
 from ibkr_pipeline.pipelines.rebuild import BACKUP_NAME, BESIDE, rebuild, rebuild_workspace
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.errors import RawDataError, WarehouseMissingError
-from ibkr_pipeline.schemas import core
+from ibkr_pipeline.schemas import core, statements
 from ibkr_pipeline_tests.pipeline_runs import (
     FIRST,
     SECOND,
@@ -31,7 +31,7 @@ from ibkr_pipeline_tests.pipeline_runs import (
 
 @pytest.fixture(name="recorded", scope="module")
 def _recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights with a correction, a closed position and a failed account between."""
+    """Two nights with a correction, a failed account, and an order that ended between."""
     data, clock = tmp_path_factory.mktemp("nights") / "data", TickingClock()
     broker = make_broker(clock)
     with fake_workspace(data, broker, clock) as workspace:
@@ -42,6 +42,7 @@ def _recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         broker.executions[0] = make_simple_fake_execution(
             FIRST, exec_id="0000e0d5.69dd7411.01.02", revision=2, price=Decimal("150.5")
         )
+        broker.orders = broker.orders[1:]
         broker.failing[SECOND] = "no end marker"
         for sync in SYNCS.values():
             sync(workspace)
@@ -70,7 +71,7 @@ def test_rebuild_equals_what_is_there(two_nights: Workspace) -> None:
     """The strongest test in the house: every table, every column, recorded_at included."""
     result = rebuild_workspace(two_nights)
 
-    assert {table.name: True for table in core.TABLES} == {
+    assert {table.name: True for table in (*core.TABLES, *statements.TABLES)} == {
         item.table: item.is_equal for item in result.tables
     }
     assert all(item.n_existing == item.n_rebuilt for item in result.tables)
@@ -87,6 +88,23 @@ def test_a_difference_is_found_in_whatever_column(two_nights: Workspace) -> None
 
     assert ["core.executions"] == [item.table for item in result.tables if not item.is_equal]
     assert (False, False) == (result.is_well, result.is_replaced)
+
+
+def test_a_rebuild_fills_what_an_older_warehouse_never_held(two_nights: Workspace) -> None:
+    """Which orders a read listed as open is in the raw file, also of reads before the table."""
+    state = rows(two_nights, "orders").select("account_id", "status", "is_open").rows()
+    with two_nights.warehouse.write("as an older version left it") as transaction:
+        transaction.connection.execute("DELETE FROM core.open_orders")
+        transaction.connection.execute("DELETE FROM core.snapshots WHERE dataset = 'orders'")
+
+    first = rebuild_workspace(two_nights, replace=True, force=True)
+
+    assert {"core.open_orders", "core.snapshots"} == {
+        item.table for item in first.tables if not item.is_equal
+    }
+    assert rebuild_workspace(two_nights).is_equal
+    assert [(FIRST, "gone", False), (SECOND, "submitted", True)] == state
+    assert state == rows(two_nights, "orders").select("account_id", "status", "is_open").rows()
 
 
 def test_replace_puts_the_rebuilt_one_in_place_and_keeps_the_other(two_nights: Workspace) -> None:
@@ -135,7 +153,11 @@ def test_control_that_was_lost_is_restored_from_the_sidecars(
         restored = workspace.control.applied()
 
     assert (True, applied) == (result.is_equal, restored)
-    assert result.remarks[0].endswith("requests were restored from their sidecars.")
+    assert result.remarks[0].startswith("The control store did not know ")
+    assert (
+        "Every table is equal in every column; the warehouse was left as it was."
+        == (result.remarks[1])
+    )
 
 
 def test_without_warehouse_and_control_raw_alone_makes_core(

@@ -100,6 +100,16 @@ def test_a_filled_order_that_tells_no_quantity_is_compared_with_what_was_ordered
     assert ("100", "100", "ok") == verdict(found)
 
 
+def test_fills_beyond_what_was_told_of_an_order_that_is_gone_are_not_comparable() -> None:
+    """40 were filled when it was last read as open; it went on, and its end was not read."""
+    gone = orders(status="gone", filled_quantity=Decimal(40))
+
+    assert ("40", "100", "not_comparable") == verdict(
+        reconcile_orders(gone, fills(60, 40), last_read={A: AFTER})
+    )
+    assert ("40", "30", "break") == verdict(reconcile_orders(gone, fills(30), last_read={A: AFTER}))
+
+
 def test_a_combo_order_is_compared_with_the_fill_of_the_combo() -> None:
     """Its legs count for positions, not for the order's own quantity."""
     found = reconcile_orders(

@@ -8,11 +8,12 @@ from pathlib import Path
 from ibkr_pipeline.brokers.exceptions import BrokerConnectionError
 from ibkr_pipeline.brokers.testing import FakeBrokerAPI
 from ibkr_pipeline.pipelines.accounts_sync import sync_account_snapshots
+from ibkr_pipeline.pipelines.orders_sync import sync_orders
 from ibkr_pipeline.pipelines.reading_broker import read_and_land
 from ibkr_pipeline.pipelines.summary import RunFacts, summarize, summarize_run, to_document
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.enums import Dataset, Environment, LoadStatus
-from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, TickingClock, fake_workspace
+from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND, TickingClock, fake_workspace, rows
 
 RUN = RunFacts(run_id="run-1", environment=Environment.PAPER)
 
@@ -149,8 +150,6 @@ def test_a_load_that_is_not_in_core_is_not_told_as_complete(workspace: Workspace
 def test_unsupported_is_told_and_is_no_failure(workspace: Workspace, broker: FakeBrokerAPI) -> None:
     """Read-Only API refuses orders; the run is well."""
     broker.unsupported[Dataset.ORDERS] = "the API is read-only"
-    from ibkr_pipeline.pipelines.orders_sync import sync_orders
-
     summary = sync_orders(workspace)
 
     assert (False, "unsupported") == (
@@ -164,3 +163,34 @@ def test_accounts_left_out_are_named(workspace: Workspace) -> None:
     assert {SECOND: "not named with --account"} == dict(
         sync_account_snapshots(workspace, [FIRST]).left_out
     )
+
+
+def test_orders_that_are_gone_are_named_by_the_run_that_missed_them(
+    workspace: Workspace, broker: FakeBrokerAPI
+) -> None:
+    """Once; the next run finds them gone already."""
+    sync_orders(workspace, run_id="run-0")
+    broker.orders = broker.orders[1:]
+    sync_orders(workspace, run_id="run-1")
+    sync_orders(workspace, run_id="run-2")
+    (missed,) = summarize_run(workspace.settings, RUN, [Dataset.ORDERS])
+    (after,) = summarize_run(workspace.settings, replace(RUN, run_id="run-2"), [Dataset.ORDERS])
+    (key,) = rows(workspace, "orders", [FIRST])["order_key"]
+
+    assert [(1, (key,)), (0, ())] == [(item.n_gone, item.gone_orders) for item in missed.subjects]
+    assert [(0, ()), (0, ())] == [(item.n_gone, item.gone_orders) for item in after.subjects]
+    document = to_document([missed], RUN, is_all=False)
+    assert [[key], []] == [item["gone_orders"] for item in document["subjects"]]
+
+
+def test_counts_stand_where_the_read_copy_cannot_name_the_orders(
+    workspace: Workspace, broker: FakeBrokerAPI
+) -> None:
+    """A summary must not fail because of what it would add."""
+    sync_orders(workspace, run_id="run-0")
+    broker.orders = []
+    sync_orders(workspace, run_id="run-1")
+    workspace.warehouse.read_copy_path.unlink()
+    (summary,) = summarize_run(workspace.settings, RUN, [Dataset.ORDERS])
+
+    assert [(1, ()), (1, ())] == [(item.n_gone, item.gone_orders) for item in summary.subjects]

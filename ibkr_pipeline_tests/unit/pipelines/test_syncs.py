@@ -26,7 +26,7 @@ from ibkr_pipeline.pipelines.positions_sync import (
 )
 from ibkr_pipeline.pipelines.reconciliation_inputs import reconcile
 from ibkr_pipeline.pipelines.workspace import Workspace
-from ibkr_pipeline.primitives.enums import Dataset, Environment
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, Environment
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline_tests.pipeline_runs import (
     FIRST,
@@ -42,7 +42,7 @@ from ibkr_pipeline_tests.pipeline_runs import (
 ACCOUNT = BrokerAccount(broker="fake", account_id=FIRST)
 
 
-@pytest.mark.parametrize("dataset", list(Dataset))
+@pytest.mark.parametrize("dataset", WIRE_DATASETS)
 def test_a_second_sync_finds_everything_unchanged(workspace: Workspace, dataset: Dataset) -> None:
     """Running twice changes nothing and says so."""
     first, second = (SYNCS[dataset](workspace) for _ in range(2))

@@ -1,0 +1,1 @@
+"""Statements: obtained, read, staged, landed and brought into core."""

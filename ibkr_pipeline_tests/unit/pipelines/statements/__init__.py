@@ -1,0 +1,1 @@
+"""Tests of statements on their way into core."""
