@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ibkr_pipeline.brokers.statement_source import StatementSource
 from ibkr_pipeline.brokers.testing import (
     FakeBrokerAPI,
     make_simple_fake_account_snapshot,
@@ -19,8 +20,9 @@ from ibkr_pipeline.brokers.testing import (
 )
 from ibkr_pipeline.defs.home import ensure_dagster_home
 from ibkr_pipeline.defs.launch import LaunchResult, run_sync
+from ibkr_pipeline.defs.resources import Outside
 from ibkr_pipeline.primitives.clock import FixedClock, SystemClock
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 from ibkr_pipeline.primitives.locks import hold
 from ibkr_pipeline.settings import Settings, load_settings
 
@@ -59,20 +61,36 @@ def make_broker(**changes: object) -> FakeBrokerAPI:
 def run(
     settings: Settings,
     broker: FakeBrokerAPI,
-    datasets: Sequence[Dataset] = tuple(Dataset),
+    datasets: Sequence[Dataset] = WIRE_DATASETS,
     accounts: Sequence[str] = (),
     *,
     at: datetime = NIGHT,
+    statements: StatementSource | None = None,
+    files: Sequence[Path] = (),
 ) -> LaunchResult:
-    """Run a job at an instant of the test's own, at which the broker answers too."""
+    """Run a job at an instant of the test's own, at which the broker answers too.
+
+    Args:
+        settings: What the run works with.
+        broker: Who answers.
+        datasets: What to read.
+        accounts: Accounts to read; none means all.
+        at: The instant.
+        statements: Who serves statements.
+        files: Statements downloaded by hand.
+    """
     broker.clock = FixedClock(at)
     return run_sync(
         settings,
         datasets,
         accounts,
-        clock=FixedClock(at),
-        broker_factory=lambda: broker,
-        sleep=lambda _seconds: None,
+        files=files,
+        outside=Outside(
+            clock=FixedClock(at),
+            broker_factory=lambda: broker,
+            statement_source=None if statements is None else lambda: statements,
+            sleep=lambda _seconds: None,
+        ),
     )
 
 

@@ -17,3 +17,15 @@ class AccountsConfig(dg.Config):
             "those the gateway manages. An account the gateway does not manage fails the run."
         ),
     )
+
+
+class StatementsConfig(AccountsConfig):
+    """Which statements one run brings in."""
+
+    files: list[str] = Field(
+        default_factory=list,
+        description=(
+            "Statements downloaded by hand, by path. Empty: the Flex web service is asked for one "
+            "in the window of the query."
+        ),
+    )

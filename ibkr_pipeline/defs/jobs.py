@@ -9,11 +9,18 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from ibkr_pipeline.defs.catalog import NIGHTLY_TAG, keys_for
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.defs.catalog import (
+    FLEX_STATEMENTS,
+    NIGHTLY_TAG,
+    keys_for,
+    keys_for_statements,
+)
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 
 NIGHTLY = "nightly"
 ORDER_STATUS = "order_status"
+STATEMENTS = "statements"
+STATEMENTS_BY_SESSION = "flex_statements"
 
 #: Job -> datasets it reads, and its description. `nightly` is everything, by tag.
 DATASET_JOBS: Mapping[str, tuple[tuple[Dataset, ...], str]] = {
@@ -49,16 +56,34 @@ def build_jobs(tags: Mapping[str, str]) -> list[dg.UnresolvedAssetJobDefinition]
         )
         for name, (datasets, description) in DATASET_JOBS.items()
     ]
-    return [nightly, *others]
+    statements = dg.define_asset_job(
+        STATEMENTS,
+        selection=dg.AssetSelection.assets(*keys_for_statements()),
+        description="Bring in the newest statement, or files downloaded by hand, and reconcile.",
+        tags=tags,
+    )
+    by_session = dg.define_asset_job(
+        STATEMENTS_BY_SESSION,
+        selection=dg.AssetSelection.assets(FLEX_STATEMENTS),
+        description=(
+            "Bring in the statements of chosen sessions, one request per 365 days. What they "
+            "break or mend is told by the next `nightly` or `statements`."
+        ),
+        tags=tags,
+    )
+    return [nightly, *others, statements, by_session]
 
 
 def job_name_of(datasets: tuple[Dataset, ...]) -> str:
-    """Return the job that reads exactly these datasets; all four are `nightly`.
+    """Return the job that reads exactly these datasets; all of the gateway are `nightly`.
+
+    Statements are part of `nightly` where they are switched on, named or not.
 
     Raises:
         KeyError: If no job reads exactly these.
     """
-    if set(datasets) == set(Dataset):
+    wanted = frozenset(datasets)
+    if wanted >= frozenset(WIRE_DATASETS):
         return NIGHTLY
     jobs = {frozenset(read): name for name, (read, _) in DATASET_JOBS.items()}
-    return jobs[frozenset(datasets)]
+    return {**jobs, frozenset({Dataset.FLEX}): STATEMENTS}[wanted]

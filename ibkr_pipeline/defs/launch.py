@@ -1,15 +1,13 @@
 """Runs started from the command line: the same jobs, on the same instance, in this process.
 
-What lives here: starting a run and telling how it ended, and the command that opens the UI. What
-must not: printing. Nothing here writes to stdout, which may have to be one JSON document.
+What lives here: starting a run and telling how it ended. What must not: printing. Nothing here
+writes to stdout, which may have to be one JSON document.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +21,14 @@ from ibkr_pipeline.defs.catalog import keys_for, raw_key
 from ibkr_pipeline.defs.home import ensure_dagster_home
 from ibkr_pipeline.defs.jobs import NIGHTLY, job_name_of
 from ibkr_pipeline.defs.library_warnings import chosen_features
-from ibkr_pipeline.defs.resources import WORKSPACE, workspace_for
+from ibkr_pipeline.defs.resources import REAL, WORKSPACE, Outside, workspace_for
 from ibkr_pipeline.defs.run_outcome import CheckOutcome, StepFailure, checks_of, failures_of
 from ibkr_pipeline.pipelines.interruption import interruptible
-from ibkr_pipeline.pipelines.workspace import BrokerFactory
-from ibkr_pipeline.ports.clock import Clock
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 from ibkr_pipeline.primitives.errors import BusyError, ConfigError
-from ibkr_pipeline.settings import Settings, child_environment
+from ibkr_pipeline.settings import Settings
 
 MODULE = "ibkr_pipeline.definitions"
-LOOPBACK = "127.0.0.1"
 #: Tag by which the UI counts a run among those of a code location's job. Runs started here carry
 #: it, so that they are listed under their job like any other.
 _REPOSITORY_TAG = ".dagster/repository"
@@ -79,48 +74,32 @@ class LaunchResult:
         return ConfigError.exit_code if is_misconfigured else 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A command of another program, and the environment it needs."""
-
-    arguments: tuple[str, ...]
-    environment: Mapping[str, str]
-
-
 def run_sync(
     settings: Settings,
     datasets: Sequence[Dataset],
     accounts: Sequence[str] = (),
     *,
+    files: Sequence[Path] = (),
     on_progress: Callable[[str], None] | None = None,
-    clock: Clock | None = None,
-    broker_factory: BrokerFactory | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    outside: Outside = REAL,
 ) -> LaunchResult:
     """Run the job that reads these datasets, in this process, and wait for its end.
 
     Args:
         settings: What the run works with; it reads no others.
-        datasets: What to read; all four are the nightly job.
+        datasets: What to read; all of the gateway are the nightly job.
         accounts: Account codes; empty means every account that is allowed.
+        files: Statements downloaded by hand, where statements are among the datasets.
         on_progress: Told in plain words what long work is doing.
-        clock: The machine's by default.
-        broker_factory: Builds the broker client; the registry by default.
-        sleep: How to wait between attempts.
+        outside: Clock, broker and statement service; the real ones by default.
 
     Raises:
         ConfigError: If the run history directory cannot be made.
     """
-    resource = workspace_for(
-        settings,
-        clock=clock,
-        broker_factory=broker_factory,
-        sleep=sleep,
-        on_progress=on_progress,
-    )
+    resource = workspace_for(settings, outside=outside, on_progress=on_progress)
     definitions = build_defs(
         settings=settings,
-        clock=clock,
+        clock=outside.clock,
         resource_overrides={WORKSPACE: resource},
         loggers={_LOGGER: dg.LoggerDefinition(_program_log)},
     )
@@ -130,7 +109,7 @@ def run_sync(
     with chosen_features(), interruptible(), _quiet_instance(home) as instance:
         result = job.execute_in_process(
             instance=instance,
-            run_config=_run_config(wanted, accounts),
+            run_config=_run_config(_raw_keys(job, wanted), accounts, files),
             asset_selection=selection,
             raise_on_error=False,
             tags={_REPOSITORY_TAG: _REPOSITORY},
@@ -140,25 +119,6 @@ def run_sync(
         success=result.success,
         failures=failures_of(result.all_events),
         checks=checks_of(result.all_events),
-    )
-
-
-def ui_command(settings: Settings, *, port: int | None = None) -> Command:
-    """Return the command that opens the Dagster UI on the same run history, on loopback alone.
-
-    The web server asks for no password, so it never listens anywhere else.
-
-    Args:
-        settings: What the UI's runs are to see.
-        port: Port to listen on; 3000 by default.
-    """
-    home = ensure_dagster_home(settings)
-    arguments = [sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-m", MODULE]
-    if port is not None:
-        arguments += ["-p", str(port)]
-    return Command(
-        arguments=tuple(arguments),
-        environment=child_environment(settings, dagster_home=home),
     )
 
 
@@ -172,13 +132,27 @@ def _job_for(
         return definitions.resolve_job_def(NIGHTLY), list(keys_for(*datasets))
 
 
-def _run_config(datasets: Sequence[Dataset], accounts: Sequence[str]) -> dict[str, Any]:
-    """Return the configuration of a run: our logger in place of Dagster's, and the accounts."""
-    config: dict[str, Any] = {"loggers": {_LOGGER: {}}}
+def _raw_keys(job: dg.JobDefinition, datasets: Sequence[Dataset]) -> tuple[dg.AssetKey, ...]:
+    """Return the raw assets a run configures; `nightly` brings in statements unasked."""
+    is_nightly = job.name == NIGHTLY and set(datasets) >= set(WIRE_DATASETS)
+    wanted = dict.fromkeys((*datasets, *((Dataset.FLEX,) if is_nightly else ())))
+    return tuple(raw_key(dataset) for dataset in wanted)
+
+
+def _run_config(
+    raw: Sequence[dg.AssetKey], accounts: Sequence[str], files: Sequence[Path]
+) -> dict[str, Any]:
+    """Return the configuration of a run: our logger in place of Dagster's, accounts and files."""
+    ops: dict[str, dict[str, Any]] = {}
     if accounts:
-        named = {"config": {"accounts": list(accounts)}}
-        config["ops"] = {raw_key(dataset).to_python_identifier(): named for dataset in datasets}
-    return config
+        ops = {key.to_python_identifier(): {"accounts": list(accounts)} for key in raw}
+    if files:
+        of_files = ops.setdefault(raw_key(Dataset.FLEX).to_python_identifier(), {})
+        of_files["files"] = [str(file.absolute()) for file in files]
+    return {
+        "loggers": {_LOGGER: {}},
+        **({"ops": {name: {"config": config} for name, config in ops.items()}} if ops else {}),
+    }
 
 
 @contextmanager

@@ -20,17 +20,22 @@ Metadata = dict[str, Any]
 
 #: Longest list that is written out; longer ones end with how many were left off.
 LONGEST_LIST = 50
+#: Accounts named in front of a reason they share.
+MOST_NAMED = 5
 
 
 def read_metadata(landed: LandedRead, *, directory: Path) -> Metadata:
     """Return the verdicts, the proof and the files of a read.
+
+    What is counted is messages, prices and commissions included: how many positions, orders or
+    executions they make, core says, and `dagster/row_count` is a count of those.
 
     Args:
         landed: What the read left behind.
         directory: Data directory the files' paths are relative to.
     """
     return {
-        "dagster/row_count": landed.n_rows,
+        "messages": landed.n_rows,
         "verdict": verdict_of(landed),
         "accounts": _verdict_table(landed),
         "complete": len(landed.complete),
@@ -48,9 +53,22 @@ def verdict_of(landed: LandedRead) -> str:
     if landed.error is not None:
         return f"nothing was read: {landed.error}"
     parts = [f"{len(landed.complete)} of {len(landed.outcomes)} accounts complete"]
-    parts += [f"{account} failed: {reason}" for account, reason in landed.failed.items()]
-    parts += [f"{account} unsupported: {why}" for account, why in landed.unsupported.items()]
-    return "; ".join(parts[:LONGEST_LIST])
+    parts += _by_reason("failed", landed.failed)
+    parts += _by_reason("unsupported", landed.unsupported)
+    return "; ".join(shortened(tuple(parts)))
+
+
+def _by_reason(verdict: str, reasons: Mapping[str, str]) -> list[str]:
+    """Return one text per reason, with the first accounts that share it."""
+    accounts: dict[str, list[str]] = {}
+    for account, reason in reasons.items():
+        accounts.setdefault(reason, []).append(account)
+    return [f"{_named(codes)} {verdict}: {reason}" for reason, codes in accounts.items()]
+
+
+def _named(codes: list[str]) -> str:
+    n_hidden = len(codes) - MOST_NAMED
+    return ", ".join(codes[:MOST_NAMED]) + (f" and {n_hidden} more" if n_hidden > 0 else "")
 
 
 def proof_metadata(proof: RequestProof) -> Metadata:
@@ -60,15 +78,21 @@ def proof_metadata(proof: RequestProof) -> Metadata:
         "proof/ended_at": _instant(proof.ended_at),
         "proof/window": _window(proof),
         "proof/end_marker_seen": dg.MetadataValue.bool(proof.end_marker_seen),
-        "proof/decode_errors": _shortened(proof.decode_errors),
-        "proof/notices": _shortened(
+        "proof/decode_errors": shortened(proof.decode_errors),
+        "proof/notices": shortened(
             tuple(f"{notice.severity} {notice.code}: {notice.message}" for notice in proof.notices)
         ),
         "proof/server_version": str(proof.server_version or "not told"),
-        "proof/managed_accounts": _shortened(proof.managed_accounts),
+        "proof/managed_accounts": shortened(proof.managed_accounts),
         "proof/environment": proof.environment.value,
         "proof/connection": dict(proof.details),
     }
+
+
+def shortened(items: tuple[str, ...]) -> list[str]:
+    """Return a list that is not too long for an event; the last item says how many are left off."""
+    rest = len(items) - LONGEST_LIST
+    return [*items[:LONGEST_LIST], *([f"and {rest} more"] if rest > 0 else [])]
 
 
 def _file_metadata(landed: LandedRead, directory: Path) -> Metadata:
@@ -79,7 +103,7 @@ def _file_metadata(landed: LandedRead, directory: Path) -> Metadata:
         "path": dg.MetadataValue.path(str(directory / last.path)),
         "bytes": sum(raw.n_bytes for raw in landed.raw_files),
         "sha256": last.sha256,
-        "messages": _message_counts(landed.requests),
+        "messages/by_name": _message_counts(landed.requests),
     }
 
 
@@ -116,11 +140,6 @@ def _window(proof: RequestProof) -> str:
     begin = proof.window_start.isoformat() if proof.window_start else "the beginning"
     end = proof.window_end.isoformat() if proof.window_end else "the end of the read"
     return f"{begin} to {end}"
-
-
-def _shortened(items: tuple[str, ...]) -> list[str]:
-    rest = len(items) - LONGEST_LIST
-    return [*items[:LONGEST_LIST], *([f"and {rest} more"] if rest > 0 else [])]
 
 
 def _instant(moment: datetime) -> dg.TimestampMetadataValue:

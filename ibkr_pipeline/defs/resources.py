@@ -15,12 +15,19 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from ibkr_pipeline.defs.catalog import ENVIRONMENT_TAG
+from ibkr_pipeline.pipelines.findings import Compared
 from ibkr_pipeline.pipelines.landed import LandedRead
 from ibkr_pipeline.pipelines.session import BrokerSession
-from ibkr_pipeline.pipelines.workspace import BrokerFactory, Workspace, open_workspace
+from ibkr_pipeline.pipelines.statements.receiving import ReceivedStatement
+from ibkr_pipeline.pipelines.workspace import (
+    BrokerFactory,
+    StatementSourceFactory,
+    Workspace,
+    open_workspace,
+)
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.enums import Dataset
-from ibkr_pipeline.primitives.errors import BusyError
+from ibkr_pipeline.primitives.errors import BusyError, ConfigError
 from ibkr_pipeline.primitives.logs import configure_logging
 from ibkr_pipeline.primitives.secrets_registry import register_secret
 from ibkr_pipeline.settings import Settings, load_settings
@@ -38,6 +45,9 @@ class RunWorkspace:
         session: The run's only broker connection; opened by the first read.
         run_id: Dagster's id of the run; control keeps it with every request.
         landed: What was read in this run so far.
+        received: Statements this run received so far.
+        statements_refused: The setting that kept statements from being asked for.
+        compared: What this run compared so far, by name of the comparison.
         waited_in_vain: Why the warehouse could not be had, once a step has waited for it.
     """
 
@@ -45,6 +55,9 @@ class RunWorkspace:
     session: BrokerSession
     run_id: str
     landed: dict[Dataset, LandedRead] = field(default_factory=dict)
+    received: list[ReceivedStatement] = field(default_factory=list)
+    statements_refused: list[ConfigError] = field(default_factory=list)
+    compared: dict[str, Compared | None] = field(default_factory=dict)
     waited_in_vain: list[BusyError] = field(default_factory=list)
 
     @contextmanager
@@ -85,34 +98,43 @@ class WorkspaceResource(dg.ConfigurableResource[RunWorkspace]):
             yield run_workspace
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a run meets outside this process; everything is the real thing by default.
+
+    Attributes:
+        clock: The machine's by default.
+        broker_factory: Builds the broker client; the registry by default.
+        statement_source: Builds where statements are fetched; the registry by default.
+        sleep: How to wait between attempts.
+    """
+
+    clock: Clock | None = None
+    broker_factory: BrokerFactory | None = None
+    statement_source: StatementSourceFactory | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+
+REAL = Outside()
+
+
 def workspace_for(
     settings: Settings,
     *,
-    clock: Clock | None = None,
-    broker_factory: BrokerFactory | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    outside: Outside = REAL,
     on_progress: Callable[[str], None] | None = None,
 ) -> dg.ResourceDefinition:
     """Return the resource for settings that are known already, as the command line's are.
 
     Args:
         settings: What the run works with.
-        clock: The machine's by default.
-        broker_factory: Builds the broker client; the registry by default.
-        sleep: How to wait between attempts.
+        outside: What it meets.
         on_progress: Told what long work is doing.
     """
 
     @contextmanager
     def resource(context: dg.InitResourceContext) -> Iterator[RunWorkspace]:
-        with _opened(
-            context,
-            settings,
-            clock=clock,
-            broker_factory=broker_factory,
-            sleep=sleep,
-            on_progress=on_progress,
-        ) as run_workspace:
+        with _opened(context, settings, outside, on_progress) as run_workspace:
             yield run_workspace
 
     return dg.ResourceDefinition(resource, description=WorkspaceResource.__doc__)
@@ -122,10 +144,7 @@ def workspace_for(
 def _opened(
     context: dg.InitResourceContext,
     settings: Settings,
-    *,
-    clock: Clock | None = None,
-    broker_factory: BrokerFactory | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    outside: Outside = REAL,
     on_progress: Callable[[str], None] | None = None,
 ) -> Iterator[RunWorkspace]:
     run_id = context.run.run_id if context.run is not None else "no-run"
@@ -133,9 +152,10 @@ def _opened(
     with (
         open_workspace(
             settings,
-            clock=clock,
-            broker_factory=broker_factory,
-            sleep=sleep,
+            clock=outside.clock,
+            broker_factory=outside.broker_factory,
+            statement_source=outside.statement_source,
+            sleep=outside.sleep,
             on_progress=on_progress,
         ) as workspace,
         workspace.session() as session,

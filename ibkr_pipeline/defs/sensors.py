@@ -1,7 +1,8 @@
 """Sensors: what starts a run, or tells somebody, because of what has been seen.
 
-What lives here: the order status loop and the alert on failed runs. What must not: DuckDB; a
-sensor asks control alone, so that it never waits for a run. Every sensor starts stopped.
+What lives here: all sensors as a list, the order status loop and the alert on failed runs. What
+must not: DuckDB; a sensor asks control alone, so that it never waits for a run. Every sensor
+starts stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import dagster as dg
 
 from ibkr_pipeline.defs.catalog import ENVIRONMENT_TAG
 from ibkr_pipeline.defs.exchange_day import exchange_time, is_open
-from ibkr_pipeline.defs.jobs import ORDER_STATUS
+from ibkr_pipeline.defs.jobs import ORDER_STATUS, STATEMENTS, STATEMENTS_BY_SESSION
+from ibkr_pipeline.defs.missing_statements import missing_statements_sensor
 from ibkr_pipeline.defs.run_outcome import failures_of
 from ibkr_pipeline.models.requests import LoadRow
 from ibkr_pipeline.pipelines.account_verdicts import LAST_LOADS
@@ -45,6 +47,7 @@ def build_sensors(
     clock = clock or SystemClock()
     return [
         _order_status_sensor(settings_source, tags, clock),
+        missing_statements_sensor(settings_source, tags, clock),
         _failed_run_sensor(settings_source, clock),
     ]
 
@@ -107,15 +110,25 @@ def _failed_run_sensor(
                 run_id=run.run_id,
                 job=run.job_name,
                 reason=failure_reason(context),
-                what_to_do=(
-                    f"Look at run {run.run_id} in the UI (`ibkr-pipeline ui`) or at "
-                    f"`ibkr-pipeline show loads`, ask `ibkr-pipeline doctor` what does not work, "
-                    f"then run it again: what was complete is kept."
-                ),
+                what_to_do=what_to_do(run),
             ),
         )
 
     return failed_run_sensor
+
+
+def what_to_do(run: dg.DagsterRun) -> str:
+    """Return what a person does about a failed run."""
+    of_sessions = (
+        " `ibkr-pipeline show coverage` names the sessions that no statement covers."
+        if run.job_name in (STATEMENTS, STATEMENTS_BY_SESSION)
+        else ""
+    )
+    return (
+        f"Look at run {run.run_id} in the UI (`ibkr-pipeline ui`) or at `ibkr-pipeline show "
+        f"loads`, ask `ibkr-pipeline doctor` what does not work, then run it again: what was "
+        f"complete is kept.{of_sessions}"
+    )
 
 
 def _environment_of(run: dg.DagsterRun, settings: Settings) -> Environment:

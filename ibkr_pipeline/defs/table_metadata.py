@@ -133,17 +133,22 @@ def code_version_of(*tables: Table) -> str:
     return f"{__version__}+{digest.hexdigest()[:8]}" if tables else __version__
 
 
-def preview_of(frame: pl.DataFrame) -> str:
-    """Return the first rows of a frame as a Markdown table; nulls are empty cells."""
+def preview_of(frame: pl.DataFrame, *, most: int = PREVIEW_ROWS) -> str:
+    """Return the first rows of a frame as a Markdown table; nulls are empty cells.
+
+    Args:
+        frame: The rows.
+        most: How many are written out; how many more there are is said.
+    """
     names = [name for name in frame.columns if name not in _NOT_PREVIEWED]
     if frame.is_empty() or not names:
         return "no rows"
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += [
         "| " + " | ".join(_cell(value) for value in row) + " |"
-        for row in frame.select(names).head(PREVIEW_ROWS).iter_rows()
+        for row in frame.select(names).head(most).iter_rows()
     ]
-    rest = frame.height - PREVIEW_ROWS
+    rest = frame.height - most
     return "\n".join(lines) + (f"\n\nand {rest} more" if rest > 0 else "")
 
 

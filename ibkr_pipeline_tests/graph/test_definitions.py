@@ -7,14 +7,17 @@ from ibkr_pipeline.defs.build import build_defs
 from ibkr_pipeline.defs.io_managers import RefusingIOManager
 from ibkr_pipeline.settings import load_settings
 
-RAW = ["raw/accounts", "raw/executions", "raw/orders", "raw/positions"]
-CORE = [
+WIRE = ["raw/accounts", "raw/executions", "raw/orders", "raw/positions"]
+RAW = [*WIRE, "raw/flex"]
+BY_SESSION = "raw/flex_statements"
+GATEWAY = [
     "core/account_ledger",
     "core/accounts",
     "core/commissions",
     "core/executions",
     "core/ibkr_contracts",
     "core/instruments",
+    "core/open_orders",
     "core/order_aliases",
     "core/order_status_events",
     "core/orders",
@@ -22,7 +25,31 @@ CORE = [
     "core/positions",
     "core/snapshots",
 ]
-OPS = ["ops/current_accounts", "ops/read_copy", "ops/reconciliation"]
+OF_STATEMENTS = [
+    "core/cash_reports",
+    "core/cash_transactions",
+    "core/conversion_rates",
+    "core/corporate_actions",
+    "core/flex_statements",
+    "core/fx_positions",
+    "core/nav",
+    "core/nav_changes",
+    "core/pending_exercises",
+    "core/statement_accounts",
+    "core/statement_of_funds",
+    "core/statement_positions",
+    "core/transfers",
+]
+OF_OPTIONS = ["core/fill_aliases", "core/option_event_evidence", "core/option_events"]
+CORE = [*GATEWAY, *OF_STATEMENTS, *OF_OPTIONS]
+COMPARED_STATEMENTS = [
+    "ops/breaks",
+    "ops/coverage",
+    "ops/current_statements",
+    "ops/expirations",
+    "ops/statement_reconciliation",
+]
+OPS = ["ops/current_accounts", "ops/read_copy", "ops/reconciliation", *COMPARED_STATEMENTS]
 SHARED = ["core/ibkr_contracts", "core/instruments", "core/portfolios", "core/snapshots"]
 ENDS = ["ops/current_accounts", "ops/read_copy"]
 
@@ -35,6 +62,7 @@ JOBS = {
             "core/positions",
             "core/executions",
             "core/commissions",
+            *OF_OPTIONS,
             *SHARED,
             *ENDS,
         ]
@@ -43,33 +71,63 @@ JOBS = {
         [
             "raw/orders",
             "core/orders",
+            "core/open_orders",
             "core/order_status_events",
             "core/order_aliases",
             *SHARED,
             *ENDS,
         ]
     ),
-    "executions": sorted(["raw/executions", "core/executions", "core/commissions", *SHARED, *ENDS]),
+    "executions": sorted(
+        ["raw/executions", "core/executions", "core/commissions", *OF_OPTIONS, *SHARED, *ENDS]
+    ),
     "order_status": sorted(
         [
             "raw/orders",
             "raw/executions",
             "core/orders",
+            "core/open_orders",
             "core/order_status_events",
             "core/order_aliases",
             "core/executions",
             "core/commissions",
+            *OF_OPTIONS,
             *SHARED,
             *ENDS,
         ]
     ),
+    "statements": sorted(
+        [
+            "raw/flex",
+            "core/executions",
+            "core/commissions",
+            *OF_STATEMENTS,
+            *OF_OPTIONS,
+            *SHARED,
+            *COMPARED_STATEMENTS,
+            "ops/read_copy",
+        ]
+    ),
+    "flex_statements": [BY_SESSION],
 }
 BLOCKING = sorted(
-    [*(f"{asset}:schema" for asset in CORE), "ops/current_accounts:every_account_current"]
+    [
+        *(f"{asset}:schema" for asset in CORE),
+        "ops/current_accounts:every_account_current",
+        "ops/current_statements:every_statement_current",
+    ]
 )
 NOT_BLOCKING = sorted(
     [
-        *(f"{asset}:read_complete" for asset in RAW),
+        *(f"{asset}:read_complete" for asset in (*RAW, BY_SESSION)),
+        "ops/statement_reconciliation:cash_rolls_forward",
+        "ops/statement_reconciliation:commissions_are_told_alike",
+        "ops/statement_reconciliation:conversion_rates_are_there",
+        "ops/statement_reconciliation:fills_are_told_alike",
+        "ops/statement_reconciliation:nav_is_positions_and_cash",
+        "ops/statement_reconciliation:nav_rolls_forward",
+        "ops/statement_reconciliation:option_events_agree",
+        "ops/statement_reconciliation:positions_roll_forward",
         "ops/reconciliation:account_list_is_complete",
         "ops/reconciliation:accounts_are_fresh",
         "ops/reconciliation:changed_positions_have_executions",
@@ -93,7 +151,7 @@ def _specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 def test_the_assets_are_these(specs: dict[str, dg.AssetSpec]) -> None:
     """An asset's key is its table's name, in DuckDB and in the reference."""
-    assert sorted([*RAW, *CORE, *OPS]) == sorted(specs)
+    assert sorted([*RAW, BY_SESSION, *CORE, *OPS]) == sorted(specs)
 
 
 def test_the_jobs_select_these_assets(definitions: dg.Definitions) -> None:
@@ -109,7 +167,7 @@ def test_the_jobs_select_these_assets(definitions: dg.Definitions) -> None:
 
 
 def test_the_checks_are_these(definitions: dg.Definitions) -> None:
-    """Only a schema and an account that is not current stop anything."""
+    """Only a schema, an account or a statement that is not current stop anything."""
     graph = definitions.get_repository_def().asset_graph
     found: dict[bool, list[str]] = {True: [], False: []}
     for key in graph.asset_check_keys:
@@ -128,11 +186,12 @@ def test_schedules_and_sensors_start_stopped(definitions: dg.Definitions) -> Non
     }
     assert {
         "failed_run_sensor": dg.DefaultSensorStatus.STOPPED,
+        "missing_statements": dg.DefaultSensorStatus.STOPPED,
         "order_status_sensor": dg.DefaultSensorStatus.STOPPED,
     } == {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
 
 
-@pytest.mark.parametrize("asset", [*RAW, *CORE, *OPS])
+@pytest.mark.parametrize("asset", [*RAW, BY_SESSION, *CORE, *OPS])
 def test_every_asset_says_what_it_is(specs: dict[str, dg.AssetSpec], asset: str) -> None:
     """Group, description, owners, kinds, code version and freshness are what a person looks for."""
     spec = specs[asset]
@@ -144,7 +203,8 @@ def test_every_asset_says_what_it_is(specs: dict[str, dg.AssetSpec], asset: str)
     assert spec.kinds
     assert spec.code_version
     assert spec.freshness_policy is not None
-    assert "nightly" in spec.tags
+    # A run of partitions is one of its own; the night is unpartitioned.
+    assert ("nightly" in spec.tags) is (asset != BY_SESSION)
 
 
 @pytest.mark.parametrize("asset", CORE)
@@ -169,6 +229,31 @@ def test_reconciliation_waits_for_the_gate_and_publication_does_not(
 
     assert gate in dependencies["ops/reconciliation"]
     assert gate not in dependencies["ops/read_copy"]
+
+
+def test_a_service_that_does_not_answer_holds_back_nothing_of_the_gateway(
+    definitions: dg.Definitions,
+) -> None:
+    """Nothing that the gateway fills, nor the gate, nor the copy, waits for `raw/flex`."""
+    graph = definitions.get_repository_def().asset_graph
+    fetched = dg.AssetSelection.assets(dg.AssetKey(["raw", "flex"]))
+    waiting = {key.to_user_string() for key in fetched.downstream().resolve(graph)}
+
+    assert not {*WIRE, *GATEWAY, *ENDS, "ops/reconciliation"} & waiting
+
+
+def test_statements_of_sessions_are_partitioned_and_fetched_in_one_run(
+    definitions: dg.Definitions,
+) -> None:
+    """A backfill over a year must not be a run, and a request, per session."""
+    graph = definitions.get_repository_def().asset_graph
+    partitioned = {
+        key.to_user_string(): graph.get(key).backfill_policy
+        for key in graph.get_all_asset_keys()
+        if graph.get(key).is_partitioned
+    }
+
+    assert {BY_SESSION: dg.BackfillPolicy.single_run()} == partitioned
 
 
 def test_no_value_is_ever_pickled(definitions: dg.Definitions) -> None:

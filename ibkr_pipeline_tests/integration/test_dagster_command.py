@@ -4,13 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
+from ibkr_pipeline.primitives.sessions import sessions_between
 from ibkr_pipeline.simulator.testing import SimulatorThread
 from ibkr_pipeline_tests.repository import ROOT
+
+pytestmark = pytest.mark.usefixtures("unmeasured_children")
 
 CI_LINE = ("asset", "materialize", "--select", "tag:nightly", "-m", "ibkr_pipeline.definitions")
 #: Planted where secrets are kept; they may turn up nowhere else.
@@ -91,6 +96,41 @@ def test_the_line_in_ci_fails_when_an_account_failed(environ: dict[str, str]) ->
     assert "every_account_current" in ended.stderr
     assert "DU0000001" not in _failed_verdict(environ)
     assert "accounts of DU0000002: failed" in _failed_verdict(environ)
+
+
+def test_one_line_fetches_the_statement_of_a_session(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """`--partition YYYY-MM-DD` over the real protocol; the token is in nothing that was left."""
+    # Partitions are the sessions before today, so the simulated exchange is at the last of them.
+    today = datetime.now(tz=ZoneInfo("America/New_York")).date()
+    published, current = sessions_between(today - timedelta(days=14), today - timedelta(days=1))[
+        -2:
+    ]
+    scenario = {
+        "name": "one_session",
+        "clock": {"session": current.isoformat()},
+        "accounts": [{"account": "DU0000001", "cash": {"USD": "1000"}}],
+        "flex": {"tokens": {CANARIES[0]: "valid"}},
+    }
+    with SimulatorThread(scenario) as simulator:
+        ended = _dagster(
+            {
+                **environ,
+                "IBKR_FLEX_QUERY_ID": "1",
+                "IBKR_FLEX_URL": simulator.flex_url,
+            },
+            *("asset", "materialize", "--select", "raw/flex_statements"),
+            *("--partition", published.isoformat(), "-m", "ibkr_pipeline.definitions"),
+        )
+
+    assert 0 == ended.returncode, ended.stderr
+    key = dg.AssetKey(["raw", "flex_statements"])
+    with dg.DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
+        assert {published.isoformat()} == set(instance.get_materialized_partitions(key))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert CANARIES[0] not in ended.stdout + ended.stderr
+    assert [] == [path for path in files if CANARIES[0].encode() in path.read_bytes()]
 
 
 def _failed_verdict(environ: dict[str, str]) -> str:

@@ -20,7 +20,10 @@ from ibkr_pipeline_tests.dagster_runs import (
 )
 from ibkr_pipeline_tests.repository import ROOT
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+    pytest.mark.usefixtures("unmeasured_children"),
+]
 
 #: Ends itself when the n-th asset has done its work and its event is not yet written.
 KILLED = """

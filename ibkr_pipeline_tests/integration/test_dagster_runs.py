@@ -17,8 +17,8 @@ from ibkr_pipeline.brokers.testing import FakeBrokerAPI, make_simple_fake_positi
 from ibkr_pipeline.defs.catalog import TABLES_OF, table_key
 from ibkr_pipeline.defs.launch import LaunchResult
 from ibkr_pipeline.pipelines.workspace import open_workspace
-from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
-from ibkr_pipeline.schemas import core
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset, LoadStatus
+from ibkr_pipeline.schemas import core, statements
 from ibkr_pipeline.settings import Settings
 from ibkr_pipeline_tests.dagster_runs import (
     FIRST,
@@ -34,10 +34,24 @@ from ibkr_pipeline_tests.dagster_runs import (
     warehouse_held,
 )
 
-CORE = {table_key(table).to_user_string() for table in core.TABLES} - {"core/applied_loads"}
+CORE = {
+    table_key(table).to_user_string()
+    for table in (*core.TABLES, *statements.TABLES, *statements.VIEWS)
+} - {"core/applied_loads"}
 RAW = {f"raw/{dataset.value}" for dataset in Dataset}
 JUDGED = {"ops/current_accounts", "ops/read_copy"}
-EVERYTHING = CORE | RAW | JUDGED | {"ops/reconciliation"}
+OPS = {
+    f"ops/{name}"
+    for name in (
+        "breaks",
+        "coverage",
+        "current_statements",
+        "expirations",
+        "reconciliation",
+        "statement_reconciliation",
+    )
+}
+EVERYTHING = CORE | RAW | JUDGED | OPS
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,7 @@ def test_raw_shows_the_completeness_proof(night: Night) -> None:
     metadata = metadata_of(night.settings, "raw/positions", night.result.run_id)
 
     assert {
-        "dagster/row_count": 1,
+        "messages": 1,
         "verdict": "2 of 2 accounts complete",
         "complete": 2,
         "failed": 0,
@@ -286,7 +300,7 @@ def test_an_account_the_gateway_does_not_manage_fails_the_run(settings: Settings
     assert "DU0000009 is not among those the gateway manages" in result.failures[0].message
 
 
-@pytest.mark.parametrize("dataset", Dataset, ids=lambda dataset: dataset.value)
+@pytest.mark.parametrize("dataset", WIRE_DATASETS, ids=lambda dataset: dataset.value)
 def test_a_dataset_can_be_read_alone(settings: Settings, dataset: Dataset) -> None:
     """`sync DATASET` is a job of its own; what it does not read, it does not judge."""
     result = run(settings, make_broker(), [dataset])
@@ -321,7 +335,7 @@ def test_changed_positions_without_executions_are_an_error(settings: Settings) -
 
 def test_a_second_run_waits_once_and_then_fails_naming_the_holder(settings: Settings) -> None:
     """Of two runs at once one waits up to the timeout; the command ends with 75."""
-    impatient = settings.model_copy(update={"lock_timeout_seconds": 0.2})
+    impatient = settings.model_copy(update={"lock_timeout": 0.2})
     run(settings, make_broker(), [Dataset.ACCOUNTS])
 
     with warehouse_held(settings, "a long rebuild"):
@@ -334,7 +348,7 @@ def test_a_second_run_waits_once_and_then_fails_naming_the_holder(settings: Sett
 
 def test_the_next_run_brings_in_what_a_busy_one_left(settings: Settings) -> None:
     """What was landed is never lost; both reads become snapshots."""
-    impatient = settings.model_copy(update={"lock_timeout_seconds": 0.2})
+    impatient = settings.model_copy(update={"lock_timeout": 0.2})
     run(settings, make_broker(), [Dataset.POSITIONS])
     with warehouse_held(settings, "a long rebuild"):
         run(impatient, make_broker(), [Dataset.POSITIONS])
@@ -362,7 +376,7 @@ def test_an_interrupted_read_ends_the_run_at_once(settings: Settings) -> None:
 
 def test_a_torn_raw_file_is_told_and_holds_back_nothing_else(settings: Settings) -> None:
     """The load stays pending, the log and the next verdict say so, what is healthy is published."""
-    impatient = settings.model_copy(update={"lock_timeout_seconds": 0.2})
+    impatient = settings.model_copy(update={"lock_timeout": 0.2})
     run(settings, make_broker(), [Dataset.ACCOUNTS])
     known = _raw_files(settings)
     with warehouse_held(settings, "keeping loads pending"):

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from ibkr_pipeline.defs.launch import ui_command
+from ibkr_pipeline.defs.web_ui import ui_command
 from ibkr_pipeline.settings import Settings, load_settings
 from ibkr_pipeline.simulator.testing import SimulatorThread
 from ibkr_pipeline_tests.dagster_runs import instance_of, make_broker, run
+
+pytestmark = pytest.mark.usefixtures("unmeasured_children")
 
 REPOSITORY = {
     "repositoryName": "__repository__",
@@ -58,7 +60,11 @@ def _address(settings: Settings) -> Iterator[str]:
     log = settings.environment_dir / "ui.log"
     with log.open("w") as output:
         child = subprocess.Popen(
-            command.arguments, env=command.environment, stdout=output, stderr=subprocess.STDOUT
+            command.arguments,
+            env=command.environment,
+            cwd=command.directory,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             address = f"http://127.0.0.1:{port}"
@@ -105,9 +111,11 @@ def test_the_ui_shows_the_command_lines_runs_and_starts_nothing(
     assert [("nightly_schedule", "STOPPED")] == [
         (item["name"], item["scheduleState"]["status"]) for item in node["schedules"]
     ]
-    assert {("failed_run_sensor", "STOPPED"), ("order_status_sensor", "STOPPED")} == {
-        (item["name"], item["sensorState"]["status"]) for item in node["sensors"]
-    }
+    assert {
+        ("failed_run_sensor", "STOPPED"),
+        ("missing_statements", "STOPPED"),
+        ("order_status_sensor", "STOPPED"),
+    } == {(item["name"], item["sensorState"]["status"]) for item in node["sensors"]}
 
 
 def test_assets_materialize_from_the_ui_against_the_same_gateway(

@@ -2,15 +2,16 @@
 
 What lives here: `core/{table}`, one step per dataset because its loads enter core in one
 transaction, and one step that shows the tables several datasets write. What must not: how a load
-is applied (`pipelines/applying.py`).
+is applied (`pipelines/applying.py`), or the tables of statements (`core_statements.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
 from ibkr_pipeline.defs.asset_checks import schema_result, schema_spec
 from ibkr_pipeline.defs.catalog import (
+    FLEX_STATEMENTS,
     NIGHTLY_TAG,
     OWNERS,
     SHARED_TABLES,
@@ -50,7 +51,7 @@ def _dataset_tables(dataset: Dataset) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"core__{dataset.value}_loads",
-        specs=[_spec(table, deps=[raw_key(dataset)]) for table in tables],
+        specs=[core_spec(table, deps=_sources_of(dataset)) for table in tables],
         check_specs=[schema_spec(table, table_key(table)) for table in tables],
         can_subset=True,
     )
@@ -68,9 +69,19 @@ def _dataset_tables(dataset: Dataset) -> dg.AssetsDefinition:
             context.log.error(str(error))  # noqa: TRY400  # the message says it all
             left = {"not applied": str(error)}
         crashpoints.reach(crashpoints.BEFORE_EVENT)
-        yield from _shown(context, workspace, tables, applied, left)
+        yield from shown(context, workspace, tables, lambda _table: applied, left)
 
     return apply
+
+
+def _sources_of(dataset: Dataset) -> list[dg.AssetKey]:
+    """Return what the tables of a dataset come from.
+
+    Statements tell fills too. `raw/flex` does so as well and is left out: a service that does not
+    answer must not hold back what the gateway told.
+    """
+    is_told_twice = dataset is Dataset.EXECUTIONS
+    return [raw_key(dataset), *([FLEX_STATEMENTS] if is_told_twice else [])]
 
 
 def _shared_tables() -> dg.AssetsDefinition:
@@ -78,19 +89,25 @@ def _shared_tables() -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="core__shared_tables",
-        specs=[_spec(table, deps=sources) for table in SHARED_TABLES],
+        specs=[core_spec(table, deps=sources) for table in SHARED_TABLES],
         check_specs=[schema_spec(table, table_key(table)) for table in SHARED_TABLES],
         can_subset=True,
     )
     def shared(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[RunWorkspace]
     ) -> Iterator[CoreEvent]:
-        yield from _shown(context, workspace, SHARED_TABLES)
+        yield from shown(context, workspace, SHARED_TABLES)
 
     return shared
 
 
-def _spec(table: Table, *, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+def core_spec(table: Table, *, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+    """Return what Dagster knows of a core table.
+
+    Args:
+        table: The table.
+        deps: What its rows come from.
+    """
     return dg.AssetSpec(
         table_key(table),
         deps=deps,
@@ -108,21 +125,29 @@ def _spec(table: Table, *, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     )
 
 
-def _shown(
+def shown(
     context: dg.AssetExecutionContext,
     workspace: RunWorkspace,
     tables: Iterable[Table],
-    applied: Sequence[AppliedLoad] = (),
+    applied: Callable[[Table], Sequence[AppliedLoad]] = lambda _table: (),
     left: Mapping[str, str] | None = None,
 ) -> Iterator[CoreEvent]:
-    """Yield the state of the selected tables, then the verdict of their schema checks."""
+    """Yield the state of the selected tables, then the verdict of their schema checks.
+
+    Args:
+        context: Of the step; says which tables are selected.
+        workspace: Of the run.
+        tables: The step's tables.
+        applied: Table -> loads this step brought into it.
+        left: What else to show on each of them.
+    """
     states = _states(workspace, tables)
     copy = read_copy_path(workspace.workspace.directory)
     for state in states:
         key = table_key(state.table)
         if key in context.selected_asset_keys:
             metadata = {
-                **table_metadata(state, applied),
+                **table_metadata(state, applied(state.table)),
                 "read copy": dg.MetadataValue.path(str(copy)),
                 **(left or {}),
             }

@@ -20,14 +20,14 @@ from ibkr_pipeline.pipelines.landed import LandedRead
 from ibkr_pipeline.pipelines.positions_sync import read_positions_bracketed
 from ibkr_pipeline.pipelines.reading_broker import read_and_land
 from ibkr_pipeline.primitives import crashpoints
-from ibkr_pipeline.primitives.enums import Dataset
+from ibkr_pipeline.primitives.enums import WIRE_DATASETS, Dataset
 from ibkr_pipeline.primitives.identifiers import mask_accounts
 
 #: Reads come before anything else, in the order of `Dataset`, so that the connection is short.
 FIRST_READ_PRIORITY = 100
 
 
-def build_raw_assets(datasets: Iterable[Dataset] = Dataset) -> list[dg.AssetsDefinition]:
+def build_raw_assets(datasets: Iterable[Dataset] = WIRE_DATASETS) -> list[dg.AssetsDefinition]:
     """Return the raw asset of each dataset."""
     return [_raw_asset(dataset, place) for place, dataset in enumerate(datasets)]
 

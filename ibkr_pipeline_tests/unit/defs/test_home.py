@@ -95,7 +95,7 @@ def test_a_home_that_cannot_be_made_is_a_setting_to_change(tmp_path: Path) -> No
 def test_a_child_process_sees_the_same_settings(tmp_path: Path) -> None:
     """The UI's runs must not go to another gateway than the command line's."""
     config = tmp_path / "ibkr.yaml"
-    config.write_text("lock_timeout_seconds: 5\n", encoding="utf-8")
+    config.write_text("lock_timeout: 5\n", encoding="utf-8")
     settings = load_settings(
         config,
         environ={},
@@ -114,4 +114,19 @@ def test_a_child_process_sees_the_same_settings(tmp_path: Path) -> None:
             "DAGSTER_HOME",
         )
     )
-    assert settings.ibkr == load_settings(environ=environ).ibkr
+    child = load_settings(environ=environ)
+    assert (settings.ibkr, settings.environment_dir) == (child.ibkr, child.environment_dir)
+
+
+def test_a_child_process_in_another_folder_sees_the_same_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path means the folder the command was run in, also where it is the default."""
+    monkeypatch.chdir(tmp_path)
+    settings = [load_settings(environ={"IBKR_PIPELINE_DATA": text}) for text in ("", "mine")]
+    environs = [child_environment(item, dagster_home=tmp_path) for item in settings]
+    monkeypatch.chdir(tmp_path.parent)
+
+    assert [tmp_path / "data", tmp_path / "mine"] == [
+        load_settings(environ=environ).environment_dir for environ in environs
+    ]

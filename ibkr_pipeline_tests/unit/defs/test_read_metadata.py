@@ -6,7 +6,12 @@ import dagster as dg
 
 from ibkr_pipeline.brokers.exceptions import BrokerConnectionError
 from ibkr_pipeline.defs.asset_checks import read_complete_result
-from ibkr_pipeline.defs.read_metadata import LONGEST_LIST, proof_metadata, read_metadata
+from ibkr_pipeline.defs.read_metadata import (
+    LONGEST_LIST,
+    proof_metadata,
+    read_metadata,
+    verdict_of,
+)
 from ibkr_pipeline.models.requests import SubjectOutcome
 from ibkr_pipeline.pipelines.landed import LandedRead, LandedRequest
 from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
@@ -61,20 +66,31 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 
 def test_a_read_tells_each_account_its_file_and_its_messages(tmp_path: Path) -> None:
-    """The last attempt's file is named, the rows of all are counted."""
+    """The last attempt's file is named; messages are counted, and not called rows of a table."""
     landed = _landed(_request(*make_complete(FIRST), make_failed(SECOND), rows={FIRST: 2}))
 
     metadata = read_metadata(landed, directory=tmp_path)
 
     assert f"1 of 2 accounts complete; {SECOND} failed: no end marker" == metadata["verdict"]
     assert (2, 1, 1, 0) == tuple(
-        metadata[name] for name in ("dagster/row_count", "complete", "failed", "unsupported")
+        metadata[name] for name in ("messages", "complete", "failed", "unsupported")
     )
     assert str(tmp_path / "raw/ibkr/positions/r1.ndjson.zst") == metadata["path"].value
-    assert {"position": 2} == metadata["messages"]
+    assert {"position": 2} == metadata["messages/by_name"]
+    assert "dagster/row_count" not in metadata
     assert [("complete", 2), ("failed", 0)] == [
         (record.data["verdict"], record.data["messages"]) for record in metadata["accounts"].records
     ]
+
+
+def test_a_reason_many_accounts_share_is_told_once() -> None:
+    """The verdict is one line of the log; a thousand times the same words hide the rest."""
+    failed = [make_failed(f"DU{number:07}") for number in range(1, 1001)]
+
+    assert (
+        "0 of 1000 accounts complete; DU0000001, DU0000002, DU0000003, DU0000004, DU0000005 and "
+        "995 more failed: no end marker"
+    ) == verdict_of(_landed(_request(*failed, rows={})))
 
 
 def test_a_read_nobody_answered_says_why(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ibkr_pipeline_tests.dagster_runs import (
     make_settings,
     run,
 )
+from ibkr_pipeline_tests.statement_service import FakeStatementService, RefusedError
 
 #: 10:04 in New York on a session day, and 18:00 the evening before.
 OPEN = datetime(2026, 11, 19, 15, 4, tzinfo=UTC)
@@ -127,26 +128,9 @@ def test_a_failed_run_becomes_an_alert(settings: Settings) -> None:
     """Which run, which environment, why, and what to do; account codes masked."""
     broker = make_broker(failing={(Dataset.ACCOUNTS, FIRST): "no end marker"})
     result = run(settings, broker, [Dataset.ACCOUNTS])
-    definitions = build_defs(settings=settings, clock=FixedClock(OPEN))
 
-    with instance_of(settings) as instance:
-        failed = instance.get_run_by_id(result.run_id)
-        assert failed is not None
-        [event] = [
-            record.dagster_event
-            for record in instance.all_logs(result.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-            if record.dagster_event is not None
-        ]
-        context = dg.build_run_status_sensor_context(
-            sensor_name="failed_run_sensor",
-            dagster_instance=instance,
-            dagster_run=failed,
-            dagster_event=event,
-        ).for_run_failure()
-        definitions.get_repository_def().get_sensor_def("failed_run_sensor")(context)
+    alert, line = _alert_of(settings, result.run_id)
 
-    [line] = (settings.environment_dir / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
-    alert = json.loads(line)
     assert {
         "at": "2026-11-19T15:04:00Z",
         "kind": "run_failed",
@@ -157,3 +141,39 @@ def test_a_failed_run_becomes_an_alert(settings: Settings) -> None:
     assert "every_account_current" in alert["reason"]
     assert "ibkr-pipeline doctor" in alert["what_to_do"]
     assert FIRST not in line
+
+
+def test_a_failed_statement_becomes_an_alert_that_names_the_sessions(settings: Settings) -> None:
+    """An expired token must be heard of although nothing the gateway tells is missing."""
+    flex = {"flex_token": "t", "flex_query_id": "1"}
+    settings = settings.model_copy(update={"ibkr": settings.ibkr.model_copy(update=flex)})
+    service = FakeStatementService(at=OPEN, error=RefusedError("the token has expired"))
+    result = run(settings, make_broker(), [Dataset.FLEX], statements=service)
+
+    alert, _ = _alert_of(settings, result.run_id)
+
+    assert ("run_failed", "statements") == (alert["kind"], alert["job"])
+    assert "the token has expired" in alert["reason"]
+    assert "ibkr-pipeline show coverage" in alert["what_to_do"]
+
+
+def _alert_of(settings: Settings, run_id: str) -> tuple[dict[str, str], str]:
+    """Return the only alert after a failed run was told to the sensor, and its line."""
+    definitions = build_defs(settings=settings, clock=FixedClock(OPEN))
+    with instance_of(settings) as instance:
+        failed = instance.get_run_by_id(run_id)
+        assert failed is not None
+        [event] = [
+            record.dagster_event
+            for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+            if record.dagster_event is not None
+        ]
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failed_run_sensor",
+            dagster_instance=instance,
+            dagster_run=failed,
+            dagster_event=event,
+        ).for_run_failure()
+        definitions.get_repository_def().get_sensor_def("failed_run_sensor")(context)
+    [line] = (settings.environment_dir / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    return json.loads(line), line
