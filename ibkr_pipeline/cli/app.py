@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from ibkr_pipeline import __version__
-from ibkr_pipeline.cli import demo, doctor, rebuild, show, simulate, sync, ui
+from ibkr_pipeline.cli import backfill, demo, doctor, rebuild, show, simulate, sync, ui
 from ibkr_pipeline.cli.invocation import Invocation
 from ibkr_pipeline.cli.output import write_document, write_error
 from ibkr_pipeline.primitives.error_report import report_error
@@ -57,6 +57,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("sync")(sync.sync)
+app.command("backfill")(backfill.backfill)
 app.command("show")(show.show)
 app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(doctor.doctor)

@@ -17,8 +17,10 @@ import typer
 
 from ibkr_pipeline.pipelines.data_directory import prepare_directory
 from ibkr_pipeline.primitives.errors import ConfigError
-from ibkr_pipeline.primitives.logs import configure_logging, register_secret
+from ibkr_pipeline.primitives.logs import configure_logging, log_event, register_secret
 from ibkr_pipeline.settings import Settings, load_settings, require_no_contradictions
+
+_log = logging.getLogger(__name__)
 
 LOG_FILE = Path("logs") / "ibkr-pipeline.log"
 
@@ -93,7 +95,18 @@ def begin(
     )
     if not invocation.is_verbose:
         _quiet_stderr()
+    _warn_of_unknown_variables(settings)
     return settings
+
+
+def _warn_of_unknown_variables(settings: Settings) -> None:
+    """Log one line on variables nothing reads: a slip in a name would be a default unnoticed."""
+    told = [
+        f"{name} (was {near} meant?)" if near else name
+        for name, near in settings.unknown_variables.items()
+    ]
+    if told:
+        log_event(_log, "unknown_variables", level=logging.WARNING, nothing_reads=", ".join(told))
 
 
 def _refuse_empty(accounts: Sequence[str]) -> None:

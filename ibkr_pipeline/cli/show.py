@@ -11,49 +11,12 @@ import typer
 
 from ibkr_pipeline.cli.invocation import AccountOption, ConfigOption, JsonOption, begin
 from ibkr_pipeline.cli.output import write_line, write_rows, write_table
+from ibkr_pipeline.cli.show_columns import COLUMNS
 from ibkr_pipeline.primitives.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Columns a person sees; `--json` and `--csv` have all of them.
-COLUMNS = {
-    "accounts": (
-        "account_id", "as_of", "base_currency", "net_liquidation_value", "total_cash",
-        "buying_power", "initial_margin", "maintenance_margin", "cushion",
-    ),
-    "positions": (
-        "account_id", "symbol", "local_symbol", "security_type", "con_id", "quantity",
-        "avg_price", "market_price", "market_value", "currency", "as_of",
-    ),
-    "orders": (
-        "account_id", "local_symbol", "side", "order_type", "total_quantity",
-        "filled_quantity", "remaining_quantity", "limit_price", "stop_price", "status",
-        "time_in_force", "perm_id",
-    ),
-    "executions": (
-        "account_id", "local_symbol", "side", "fill_quantity", "price", "currency", "event_ts",
-        "commission", "commission_status", "exec_id",
-    ),
-    "loads": (
-        "account_id", "dataset", "status", "started_at", "n_messages", "n_read", "n_new",
-        "n_changed", "n_unchanged", "n_gone", "reason",
-    ),
-    "account_ledger": (
-        "account_id", "currency", "cash_balance", "stock_market_value", "option_market_value",
-        "net_liquidation_by_currency", "exchange_rate", "realized_pnl", "unrealized_pnl", "as_of",
-    ),
-    "snapshots": ("account_id", "dataset", "as_of", "session_date", "n_rows", "load_id"),
-    "instruments": (
-        "symbol", "security_type", "currency", "expiry", "strike", "right", "multiplier",
-        "version", "available_at",
-    ),
-    "contracts": (
-        "con_id", "symbol", "local_symbol", "security_type", "currency", "primary_exchange",
-        "expiry", "strike", "right", "multiplier", "version",
-    ),
-    "portfolios": ("portfolio_id", "portfolio_name", "account_id", "version", "recorded_at"),
-}  # fmt: skip
 #: Rows a person sees unless asked for more.
 MOST_ROWS = 50
 
@@ -71,6 +34,23 @@ class ShowTable(StrEnum):
     INSTRUMENTS = "instruments"
     CONTRACTS = "contracts"
     PORTFOLIOS = "portfolios"
+    OPTION_EVENTS = "option-events"
+    CASH = "cash"
+    NAV = "nav"
+    STATEMENT_POSITIONS = "statement-positions"
+    CORPORATE_ACTIONS = "corporate-actions"
+    TRANSFERS = "transfers"
+    CONVERSION_RATES = "conversion-rates"
+    NAV_CHANGES = "nav-changes"
+    CASH_REPORTS = "cash-reports"
+    FX_POSITIONS = "fx-positions"
+    STATEMENT_OF_FUNDS = "statement-of-funds"
+    PENDING_EXERCISES = "pending-exercises"
+    STATEMENTS = "statements"
+    OPTION_EVENT_EVIDENCE = "option-event-evidence"
+    COVERAGE = "coverage"
+    BREAKS = "breaks"
+    EXPIRATIONS = "expirations"
 
 
 class ShowBasis(StrEnum):

@@ -14,6 +14,7 @@ from ibkr_pipeline.primitives.enums import Dataset, LoadStatus
 from ibkr_pipeline.settings import Settings
 
 HEADERS = ("account", "kind", "verdict", "read", "new", "changed", "unchanged", "gone")
+STATEMENT_HEADERS = ("account", "section", *HEADERS[1:])
 #: Accounts shown one by one; beyond, the well ones are counted.
 MOST_ACCOUNTS = 40
 #: Accounts named in front of a reason they share.
@@ -29,9 +30,11 @@ def write_summary(
 ) -> None:
     """Write one table per dataset, then what failed and why, then what was left out."""
     for summary in summaries:
-        _write_dataset(summary)
+        _write_table(summary)
     for summary in summaries:
         _write_reasons(summary)
+        _write_gone_orders(summary)
+        _write_notes(summary)
     _write_errors(summaries)
     left_out = {item: why for summary in summaries for item, why in summary.left_out.items()}
     for account, why in left_out.items():
@@ -44,17 +47,43 @@ def write_summary(
     write_line(f"Warehouse: {settings.warehouse_path}")
 
 
+def write_dataset(summary: DatasetSummary) -> None:
+    """Write the table of one dataset, then what failed and why."""
+    _write_table(summary)
+    _write_reasons(summary)
+    _write_notes(summary)
+    _write_errors((summary,))
+
+
+def _write_gone_orders(summary: DatasetSummary) -> None:
+    """Name the orders that were open at the last read and whose end nobody read."""
+    for subject in summary.subjects:
+        if subject.gone_orders:
+            n_hidden = len(subject.gone_orders) - MOST_NAMED
+            hidden = f" and {n_hidden} more" if n_hidden > 0 else ""
+            named = ", ".join(subject.gone_orders[:MOST_NAMED]) + hidden
+            write_line(
+                f"{summary.title} of {_name(subject)}: {named} were open before and are not told "
+                f"of now; how they ended was not read."
+            )
+
+
+def _write_notes(summary: DatasetSummary) -> None:
+    for note in summary.notes:
+        write_line(f"note: {note}")
+
+
 def _write_reasons(summary: DatasetSummary) -> None:
     """Write why accounts are not complete; one line for all that share a reason."""
     by_reason: dict[str, list[str]] = {}
     for subject in summary.subjects:
         if subject.error is not None:
-            by_reason.setdefault(_why(summary, subject), []).append(name_of(subject.account_id))
+            by_reason.setdefault(_why(summary, subject), []).append(_name(subject))
     for reason, accounts in by_reason.items():
         n_hidden = len(accounts) - MOST_NAMED
         hidden = f" and {n_hidden} more" if n_hidden > 0 else ""
         named = ", ".join(accounts[:MOST_NAMED]) + hidden
-        write_line(f"{summary.dataset.value} of {named}: {reason}")
+        write_line(f"{summary.title} of {named}: {reason}")
 
 
 def _write_errors(summaries: Sequence[DatasetSummary]) -> None:
@@ -62,7 +91,7 @@ def _write_errors(summaries: Sequence[DatasetSummary]) -> None:
     by_error: dict[str, list[str]] = {}
     for summary in summaries:
         if summary.error is not None:
-            by_error.setdefault(summary.error, []).append(summary.dataset.value)
+            by_error.setdefault(summary.error, []).append(summary.title)
     for error, datasets in by_error.items():
         write_line(f"{', '.join(datasets)}: {sentence(error)}")
 
@@ -76,16 +105,30 @@ def _verdict(summaries: Sequence[DatasetSummary], *, is_well: bool) -> str:
     return "FAILED; nothing new is in."
 
 
-def _write_dataset(summary: DatasetSummary) -> None:
+def _write_table(summary: DatasetSummary) -> None:
     shown = _shown(summary.subjects)
-    write_table(summary.dataset.value, HEADERS, [_row(subject) for subject in shown])
+    if any(subject.section for subject in summary.subjects):
+        rows = [
+            (name, subject.section, *row) for subject in shown for name, *row in [_row(subject)]
+        ]
+        write_table(summary.title, STATEMENT_HEADERS, rows)
+    else:
+        write_table(summary.title, HEADERS, [_row(subject) for subject in shown])
     n_hidden = len(summary.subjects) - len(shown)
     if n_hidden:
-        write_line(f"and {n_hidden} more accounts, all complete (--json lists them)")
+        is_statement = any(subject.section for subject in summary.subjects)
+        what = "sections without rows" if is_statement else "accounts"
+        write_line(f"and {n_hidden} more {what}, all complete (--json lists them)")
 
 
 def _shown(subjects: Sequence[SubjectSummary]) -> Sequence[SubjectSummary]:
-    """Return the accounts worth a row: all if they are few, else the failed ones and some."""
+    """Return the subjects worth a row.
+
+    Of sections those that failed or have rows; of accounts all if they are few, else the failed
+    ones and some.
+    """
+    if any(item.section for item in subjects):
+        return [item for item in subjects if item.error is not None or item.n_read]
     if len(subjects) <= MOST_ACCOUNTS:
         return subjects
     not_well = [item for item in subjects if item.error is not None]
@@ -103,7 +146,14 @@ def _row(subject: SubjectSummary) -> tuple[object, ...]:
     )
     if subject.status is not LoadStatus.COMPLETE:
         counts = (None,) * len(counts)
-    return (name_of(subject.account_id), subject.kind, subject.status.value, *counts)
+    return (_name(subject, with_section=False), subject.kind, subject.status.value, *counts)
+
+
+def _name(subject: SubjectSummary, *, with_section: bool = True) -> str:
+    if not subject.account_id and subject.request_id is not None:
+        return f"request {subject.request_id}"
+    section = f"/{subject.section}" if with_section and subject.section else ""
+    return f"{name_of(subject.account_id)}{section}"
 
 
 def _why(summary: DatasetSummary, subject: SubjectSummary) -> str:

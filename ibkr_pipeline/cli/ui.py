@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,23 +18,25 @@ STOP_SECONDS = 15.0
 def ui(
     context: typer.Context,
     *,
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; 3000 by default.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1; 3000, or the next free one.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Open the Dagster UI on 127.0.0.1: lineage, runs, checks, schedules and sensors."""
     settings = begin(context, config)
-    from ibkr_pipeline.defs.launch import LOOPBACK, ui_command
+    from ibkr_pipeline.defs.web_ui import ui_command
 
     command = ui_command(settings, port=port)
-    write_line(
-        f"Dagster UI ({settings.mode.value}) on http://{LOOPBACK}:{port or 3000}; Ctrl-C ends it."
-    )
-    raise typer.Exit(_run(command.arguments, dict(command.environment)))
+    write_line(f"Dagster UI ({settings.mode.value}) on {command.address}; Ctrl-C ends it.")
+    raise typer.Exit(_run(command.arguments, dict(command.environment), command.directory))
 
 
-def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
+def _run(arguments: tuple[str, ...], environment: dict[str, str], directory: Path) -> int:
     """Run the child until it ends; when we are stopped, it is stopped first."""
-    child = subprocess.Popen(arguments, env=environment)  # noqa: S603  # our own arguments
+    child = subprocess.Popen(  # noqa: S603  # our own arguments
+        arguments, env=environment, cwd=directory
+    )
     try:
         return child.wait()
     except KeyboardInterrupt:

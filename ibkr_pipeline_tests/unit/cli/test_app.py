@@ -13,7 +13,7 @@ from ibkr_pipeline.primitives.errors import BusyError
 from ibkr_pipeline_tests.repository import ROOT
 from ibkr_pipeline_tests.unit.cli.conftest import Call
 
-COMMANDS = ("demo", "simulate", "sync", "show", "rebuild", "doctor", "ui")
+COMMANDS = ("demo", "simulate", "sync", "backfill", "show", "rebuild", "doctor", "ui")
 #: Stable names that are not built; a stub would be a lie.
 NOT_BUILT = ("strategies", "orders", "backtest", "explain", "report", "optimize", "risk")
 
@@ -76,6 +76,49 @@ def test_a_setting_that_contradicts_the_mode_ends_a_sync_with_2_before_its_run(
     assert (2, 2) == (outcome.exit_code, outcome.document["error"]["exit_code"])
     assert key in outcome.document["error"]["message"]
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [("show", "positions"), ("rebuild",)], ids=" ".join)
+def test_a_chosen_mode_is_refused_by_rows_of_another_environment(
+    call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """The same words and the same code as a sync; without a chosen mode the rows decide."""
+    unchosen = call(*command)
+    monkeypatch.setenv("IBKR_PIPELINE_MODE", "simulated")
+    outcome = call(*command, "--json")
+    sync = call("sync", "positions", "--json")
+
+    assert (0, 2) == (unchosen.exit_code, outcome.exit_code)
+    assert "holds rows of the paper environment" in outcome.document["error"]["message"]
+    assert sync.document["error"] == outcome.document["error"]
+
+
+def test_a_variable_nothing_reads_is_told_once_and_stops_nothing(
+    call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may belong to another program; stdout stays one document."""
+    monkeypatch.setenv("IBKR_PROT", "4002")
+    monkeypatch.setenv("IBKR_USERNAME", "somebody")
+    outcome = call("show", "positions", "--json")
+
+    assert (0, 2) == (outcome.exit_code, len(outcome.document))
+    assert 1 == len(outcome.stderr.splitlines())
+    assert "IBKR_PROT (was IBKR_PORT meant?), IBKR_USERNAME" in outcome.stderr
+    assert "somebody" not in outcome.stderr
+
+
+def test_the_doctor_names_variables_nothing_reads(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the known one that was meant."""
+    monkeypatch.setenv("IBKR_PROT", "4002")
+    found = [
+        item for item in call("doctor", "--json").document["findings"] if item["level"] == "warn"
+    ]
+
+    assert [
+        ("environment", "IBKR_PROT is set, and nothing reads it", "IBKR_PORT, the nearest there is")
+    ] == [(item["check"], item["found"], item["expected"]) for item in found]
 
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "table"])

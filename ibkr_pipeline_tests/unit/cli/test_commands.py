@@ -65,9 +65,14 @@ def test_simulate_passes_its_options_on(call: Call, monkeypatch: pytest.MonkeyPa
         return 0
 
     monkeypatch.setattr("ibkr_pipeline.simulator.__main__.main", main)
-    call("simulate", "--port", "4002", "--scenario", "empty", "--seed", "7")
+    call("simulate", "--port", "4002", "--flex-port", "4080", "--scenario", "empty", "--seed", "7")
+    call("simulate", "--record", "frames.jsonl")
 
-    assert [["--port", "4002", "--control-port", "0", "--scenario", "empty", "--seed", "7"]] == seen
+    assert [
+        "--port", "4002", "--flex-port", "4080", "--control-port", "0", "--scenario", "empty",
+        "--seed", "7",
+    ] == seen[0]  # fmt: skip
+    assert ["--record", "frames.jsonl"] == seen[1][-2:]
 
 
 def test_simulate_refuses_a_scenario_that_is_not_there(call: Call) -> None:
@@ -113,7 +118,7 @@ def test_the_ui_is_stopped_when_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
         return child
 
     monkeypatch.setattr(ui.subprocess, "Popen", interrupting)
-    code = ui._run((sys.executable, "-c", "import time; time.sleep(60)"), {})
+    code = ui._run((sys.executable, "-c", "import time; time.sleep(60)"), {}, Path.cwd())
 
     assert (0, True) == (code, started[0].poll() is not None)  # type: ignore[attr-defined]  # a child
 
@@ -219,3 +224,41 @@ def test_a_summary_of_very_many_accounts_shows_the_failed_ones(
 
     assert f"and {101 - MOST_ACCOUNTS} more accounts, all complete" in told
     assert "DU9999999" in told
+
+
+def test_a_summary_counts_sections_without_rows_and_shows_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A statement has 15 sections for every account, and most nights most of them are empty."""
+    sections = {"Trades": 3, "Transfers": 0, "PendingExercises": 0}
+    subjects = tuple(
+        SubjectSummary(account_id=FIRST, status=LoadStatus.COMPLETE, section=name, n_read=n_rows)
+        for name, n_rows in sections.items()
+    )
+    refused = SubjectSummary(
+        account_id=FIRST, status=LoadStatus.FAILED, section="CashReport", error="no currency"
+    )
+    summary = DatasetSummary(dataset=Dataset.FLEX, subjects=(*subjects, refused), left_out={})
+    write_summary(make_settings(tmp_path), [summary], run_id="abcdef0123", is_well=False)
+    told = capsys.readouterr().out
+
+    assert "and 2 more sections without rows, all complete" in told
+    assert "Trades" in told
+    assert "flex of DU0000001/CashReport: failed: no currency." in told
+    assert "Transfers" not in told
+
+
+def test_a_summary_names_orders_whose_end_nobody_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A count alone would leave one looking for them."""
+    subject = SubjectSummary(
+        account_id=FIRST,
+        status=LoadStatus.COMPLETE,
+        n_gone=2,
+        gone_orders=("perm:900001", "perm:900002"),
+    )
+    summary = DatasetSummary(dataset=Dataset.ORDERS, subjects=(subject,), left_out={})
+    write_summary(make_settings(tmp_path), [summary], run_id="abcdef0123", is_well=True)
+
+    assert "orders of DU0000001: perm:900001, perm:900002 were open" in capsys.readouterr().out

@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ibkr_pipeline.cli.show import COLUMNS, ShowTable
+from ibkr_pipeline.cli.show import ShowTable
+from ibkr_pipeline.cli.show_columns import COLUMNS
 from ibkr_pipeline.pipelines.reading import TABLES
 from ibkr_pipeline_tests.pipeline_runs import FIRST, SECOND
 from ibkr_pipeline_tests.unit.cli.conftest import Call
@@ -52,10 +53,12 @@ def test_people_see_a_table_and_how_many_rows_there_are(call: Call, filled: Path
 
 @pytest.mark.parametrize("table", list(ShowTable))
 def test_every_table_can_be_shown(call: Call, filled: Path, table: ShowTable) -> None:
-    """With the columns a person sees."""
+    """With the columns a person sees; what was never read is told beside them."""
     outcome = call("show", table.value)
+    lines = outcome.stderr.splitlines()
 
-    assert (0, "") == (outcome.exit_code, outcome.stderr)
+    assert 0 == outcome.exit_code
+    assert all(line.startswith(f"note: {table.value} of every account") for line in lines)
 
 
 def test_the_tables_on_offer_are_those_there_are() -> None:
