@@ -214,9 +214,13 @@ class Book:
         """Force a fill of a working order, whatever the market says.
 
         Raises:
-            ValueError: If the order is final or less than the quantity remains.
+            ValueError: If there is no such order, it is final, or less than the quantity remains.
         """
-        order = self.orders[perm_id]
+        order = self.orders.get(perm_id)
+        if order is None:
+            raise ValueError(
+                f"No order has the perm_id {perm_id}; `state` lists those that are open."
+            )
         if order.status.is_final or not ZERO < quantity <= order.remaining:
             raise ValueError(
                 f"Order {perm_id} ({order.status.value}, {order.remaining} remaining) cannot be "

@@ -21,6 +21,8 @@ from ibkr_pipeline.simulator.rollover import advance, advance_session
 
 _LINE_LIMIT = 1 << 20
 Arguments = Mapping[str, object]
+#: What runs a command, and the arguments it may have; None where it judges them itself.
+_Command = tuple[Callable[[Arguments], object], tuple[str, ...] | None]
 
 
 class CommandError(ValueError):
@@ -49,21 +51,24 @@ class ControlServer:
         self._flex = flex
         self._stop = stop
         self._server: asyncio.Server | None = None
-        self._commands: dict[str, Callable[[Arguments], object]] = {
-            "state": self._state,
-            "advance": self._advance,
-            "advance_session": self._advance_session,
-            "fault": self._fault,
-            "clear_faults": self._clear_faults,
-            "requests": self._requests,
-            "flex_requests": self._flex_requests,
-            "place_manual_order": self._place_manual_order,
-            "fill": self._fill,
-            "correct": self._correct,
-            "set_price": self._set_price,
-            "disconnect_clients": self._disconnect_clients,
-            "nightly_reset": self._nightly_reset,
-            "stop": self._stop_serving,
+        self._commands: dict[str, _Command] = {
+            "state": (self._state, ()),
+            "advance": (self._advance, ("seconds",)),
+            "advance_session": (self._advance_session, ()),
+            "fault": (self._fault, None),
+            "clear_faults": (self._clear_faults, ()),
+            "requests": (self._requests, ("message_id",)),
+            "flex_requests": (self._flex_requests, ()),
+            "place_manual_order": (
+                self._place_manual_order,
+                ("account", "action", "instrument", "limit", "quantity", "tif"),
+            ),
+            "fill": (self._fill, ("perm_id", "price", "quantity")),
+            "correct": (self._correct, ("exec_id", "price")),
+            "set_price": (self._set_price, ("instrument", "price")),
+            "disconnect_clients": (self._disconnect_clients, ()),
+            "nightly_reset": (self._nightly_reset, ()),
+            "stop": (self._stop_serving, ()),
         }
 
     async def start(self) -> None:
@@ -89,7 +94,7 @@ class ControlServer:
             if name == "recover":
                 await self._gateway.recover()
                 return {"ok": True, "tws": f"{LOOPBACK}:{self._gateway.port}"}
-            return {"ok": True, **_as_answer(self._command(name)(arguments))}
+            return {"ok": True, **_as_answer(self._command(name, arguments)(arguments))}
         except (ValueError, LookupError, InvalidOperation, OSError) as error:
             return {"ok": False, "error": str(error)}
 
@@ -104,11 +109,18 @@ class ControlServer:
         finally:
             writer.close()
 
-    def _command(self, name: object) -> Callable[[Arguments], object]:
+    def _command(self, name: object, arguments: Arguments) -> Callable[[Arguments], object]:
         if not isinstance(name, str) or name not in self._commands:
             names = ", ".join(sorted([*self._commands, "recover"]))
             raise CommandError(f"Command was {name!r}; expected one of: {names}.")
-        return self._commands[name]
+        command, legal = self._commands[name]
+        unknown = [] if legal is None else sorted(set(arguments) - set(legal))
+        if unknown:
+            raise CommandError(
+                f"Command {name} had the unknown argument {unknown[0]!r}; expected: "
+                f"{', '.join(legal or ()) or 'no arguments'}."
+            )
+        return command
 
     def _state(self, _arguments: Arguments) -> object:
         simulator = self._gateway.simulator

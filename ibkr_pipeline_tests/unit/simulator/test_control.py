@@ -59,6 +59,22 @@ def test_a_line_that_is_no_command_is_answered_and_the_port_lives_on(
         control.fault("meteor")
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "told"),
+    [
+        ("set_price", {"instrument": "SPY", "price": 1, "prize": 2}, "unknown argument 'prize'"),
+        ("advance_session", {"sessions": 3}, "expected: no arguments"),
+        ("fill", {"perm_id": 7, "quantity": 1, "price": 1}, "No order has the perm_id 7"),
+    ],
+)
+def test_a_command_that_was_meant_otherwise_is_refused(
+    control: ControlClient, command: str, arguments: dict[str, object], told: str
+) -> None:
+    """A misspelt argument that passed would leave the world other than its author thinks."""
+    with pytest.raises(ControlError, match=told):
+        control.call(command, **arguments)
+
+
 def test_time_prices_and_orders_can_be_moved(
     gateway: SimulatorThread, control: ControlClient
 ) -> None:
