@@ -1,7 +1,7 @@
-"""Write the reference pages that are derived from the code: tables, settings, faults, errors.
+"""Write the reference pages that are derived from the code.
 
-What lives here: how a schema, a setting, a scripted fault or an error class becomes a row of a
-page. What must not: facts about any of them; those stand in the code once.
+What lives here: how a schema, a setting, a field of a statement, a scripted fault or an error
+class becomes a row of a page. What must not: facts about any of them; those stand in the code once.
 
 Usage: `python docs/generate.py` writes the pages, `--check` says which of them are stale.
 """
@@ -21,17 +21,41 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import ibkr_pipeline
+from ibkr_pipeline.brokers.ibkr.flex_cash_sections import CONVERSION_RATES
+from ibkr_pipeline.brokers.ibkr.flex_fields import Field, Section
+from ibkr_pipeline.brokers.ibkr.flex_sections import ACCOUNT_INFORMATION, SECTIONS
+from ibkr_pipeline.brokers.ibkr.flex_trade_sections import TRADE_CONFIRMS
+from ibkr_pipeline.primitives.enums import OrderStatus
 from ibkr_pipeline.primitives.errors import PipelineError, Retryable, Terminal
-from ibkr_pipeline.schemas import core, meta
+from ibkr_pipeline.schemas import core, flex, meta, ops, statements
 from ibkr_pipeline.schemas.table import Column, Table
 from ibkr_pipeline.settings import CONFIG_VARIABLE, ENVIRONMENT, Settings
-from ibkr_pipeline.simulator.gateway.faults import KINDS
-from ibkr_pipeline.warehouse.views import SELECTIONS
+from ibkr_pipeline.simulator.fault_kinds import KINDS
+from ibkr_pipeline.warehouse.views import OWN_NAMES, SELECTIONS
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
 NOTE = "<!-- Written by docs/generate.py from the code; edit the code, then run `make docs`. -->\n"
 
+#: Columns a table's view has beside its own: table -> view and columns.
+VIEW_COLUMNS = {core.ORDERS.name: ("core.current_orders", core.ORDERS_VIEW_COLUMNS)}
+
+#: Everything a reader can look at, in the order of the page.
+TABLES = (
+    *core.TABLES,
+    *statements.TABLES,
+    *statements.VIEWS,
+    *ops.TABLES,
+    *ops.FRAMES,
+    *meta.TABLES,
+)
+#: Where rows of a section go that do not become one table's, row by row.
+ROWS_GO_TO = {
+    flex.TRADES.name: core.EXECUTIONS,
+    flex.OPTION_EAE.name: statements.OPTION_EVENT_EVIDENCE,
+    flex.SECURITIES.name: core.IBKR_CONTRACTS,
+    **statements.TABLE_OF_SECTION,
+}
 #: Where a scripted fault can wait, in words.
 POINTS = {
     "frame": "an outbound message",
@@ -41,6 +65,7 @@ POINTS = {
     "executions": "an answer with executions",
     "filled": "an order being filled",
     "order": "an open order being told",
+    "flex": "a Flex request",
 }
 #: Rooms whose errors are not part of the reference: they need Dagster, or end with the simulator.
 WITHOUT_REFERENCE = ("defs", "definitions", "cli", "simulator", "__main__")
@@ -62,7 +87,8 @@ def main(arguments: Sequence[str]) -> int:
 def pages() -> Mapping[Path, str]:
     """Return every generated page with the text it should have."""
     return {
-        REFERENCE / "tables.md": tables_page((*core.TABLES, *meta.TABLES)),
+        REFERENCE / "tables.md": tables_page(TABLES),
+        REFERENCE / "flex_query.md": flex_query_page(),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "faults.md": faults_page(),
         REFERENCE / "errors.md": errors_page(),
@@ -75,10 +101,11 @@ def tables_page(tables: Sequence[Table]) -> str:
         NOTE,
         "# Tables\n",
         "The tables of the warehouse: `core` is what the broker told, "
+        "`ops` what the pipeline knows of its own gaps, "
         "`meta` what the warehouse knows about itself.\n"
         "Rows of `core` are appended and never changed: a correction is a new row, "
         "and a view picks the one that counts.\n"
-        f"These views are {', '.join(f'`core.current_{name}`' for name in SELECTIONS)}.\n"
+        f"These views are {', '.join(f'`core.{name}`' for name in _views())}.\n"
         "Instants are UTC.\n"
         "What `event_ts`, `available_at` and `recorded_at` mean: "
         "[Point in time](../explanation/point_in_time.md).\n",
@@ -87,6 +114,29 @@ def tables_page(tables: Sequence[Table]) -> str:
         )
         + "\n",
         *(_table_section(table) for table in tables),
+    ]
+    return "\n".join(parts)
+
+
+def flex_query_page() -> str:
+    """Return the page of the boxes to tick in a Flex query, section by section."""
+    activity = [section for section in SECTIONS if section is not TRADE_CONFIRMS]
+    parts = [
+        NOTE,
+        "# The Flex query\n",
+        "Sections and fields that are read, under their names in the Client Portal; "
+        "*needed* fields are those without which a section is refused.\n"
+        "*In the file* is the name of the attribute, where there are several the spellings "
+        "that are known.\n"
+        "The account of a row is its Account ID, or the statement's where that is not ticked.\n"
+        "Further sections and fields do no harm; "
+        "those that nobody has heard of are counted, and told after each sync.\n"
+        "Setting up the query: [Set up Flex statements](../how_to/set_up_flex.md).\n",
+        *(_section_part(section) for section in activity),
+        "# The trade confirmation query\n",
+        "A query of its own kind (Trade Confirmation Flex Query), and an addition: "
+        "it tells the fills of the running day, and no option events.\n",
+        _section_part(TRADE_CONFIRMS),
     ]
     return "\n".join(parts)
 
@@ -125,7 +175,8 @@ def faults_page() -> str:
             "Every fault takes `name`, `after` (how many matching occasions pass first), "
             "`times` (how often it happens; 0 means always) and `account`.\n"
             "One that waits for an outbound message takes `message`, its number; "
-            "one that waits for a request takes `request`.\n",
+            "one that waits for a request takes `request`; "
+            "one that waits for a Flex request takes `step` (`send` or `get`; empty is both).\n",
             _markdown(("fault", "what happens", "waits for", "further parameters"), rows),
         ]
     )
@@ -151,7 +202,58 @@ def errors_page() -> str:
     )
 
 
+def _section_part(section: Section) -> str:
+    told = [field for field in section.fields if field.attributes]
+    boxes = dict.fromkeys(field.box for field in told)
+    rows = [_field_row([field for field in told if field.box == box]) for box in boxes]
+    table = ROWS_GO_TO[section.table.name].name
+    lines = [f"In the file `{section.name}`; its rows go to [{table}](tables.md#{_anchor(table)})."]
+    if section is CONVERSION_RATES:
+        lines.append("A switch of the query, not a section with fields.")
+    if section is ACCOUNT_INFORMATION:
+        lines.append("Names, addresses and other personal data reach no table, ticked or not.")
+    if section.level_box:
+        lines.append(f"Option to tick: **{section.level_box}**.")
+    if section.passed_over:
+        lines.append("Rows of other levels of detail repeat the same and are passed over.")
+    if section.gathers:
+        lines.append("Tick every field: all other amounts are gathered in `other_flows`.")
+    table_text = _markdown(("field", "needed", "in the file", "column"), rows)
+    return "\n".join([f"## {section.box}\n", "\n".join(lines) + "\n", table_text])
+
+
+def _field_row(fields: Sequence[Field]) -> tuple[str, ...]:
+    spellings = dict.fromkeys(name for field in fields for name in field.attributes)
+    return (
+        fields[0].box,
+        "yes" if any(field.selected for field in fields) else "",
+        ", ".join(f"`{name}`" for name in spellings),
+        ", ".join(f"`{field.column}`" for field in fields),
+    )
+
+
+def _views() -> Iterator[str]:
+    yield from (name if name in OWN_NAMES else f"current_{name}" for name in SELECTIONS)
+
+
 def _table_section(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    parts = [
+        f"## {table.name}\n",
+        f"{table.description}\nGrain: {table.grain}.\nKey: {key}.\n",
+        _column_table(table.columns),
+    ]
+    if table.name in VIEW_COLUMNS:
+        view, columns = VIEW_COLUMNS[table.name]
+        gone = OrderStatus.GONE.value
+        parts += [
+            f"`{view}` can also have the status `{gone}`, and has beside these columns:\n",
+            _column_table(columns),
+        ]
+    return "\n".join(parts)
+
+
+def _column_table(columns: Sequence[Column]) -> str:
     rows = [
         (
             f"`{column.name}`",
@@ -160,16 +262,9 @@ def _table_section(table: Table) -> str:
             column.unit,
             _column_text(column),
         )
-        for column in table.columns
+        for column in columns
     ]
-    key = ", ".join(f"`{name}`" for name in table.key)
-    return "\n".join(
-        [
-            f"## {table.name}\n",
-            f"{table.description}\nGrain: {table.grain}.\nKey: {key}.\n",
-            _markdown(("column", "type", "null", "unit", "meaning"), rows),
-        ]
-    )
+    return _markdown(("column", "type", "null", "unit", "meaning"), rows)
 
 
 def _column_text(column: Column) -> str:
@@ -183,7 +278,7 @@ def _settings_sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
     variables = {key: variable for variable, key in ENVIRONMENT.items()}
     rows, nested = [], []
     for name, field in model.model_fields.items():
-        if f"{prefix}{name}" in ("origins", "config_file"):
+        if field.exclude:
             continue
         inner = _nested_model(field.annotation)
         if inner is not None:

@@ -11,6 +11,9 @@ from ibkr_pipeline_tests.repository import ROOT
 
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_SECTION = re.compile(
+    r"^#{2,6} +(?P<title>.+?) *\n(?P<text>.*?)(?=^#{2,6} |\Z)", re.MULTILINE | re.DOTALL
+)
 _HEADING = re.compile(r"^#{1,6} +(?P<title>.+?) *$", re.MULTILINE)
 
 
@@ -51,6 +54,21 @@ def blocks(page: Path) -> Iterator[Block]:
             marks=frozenset(marks),
             text=found["text"],
         )
+
+
+def tables(page: Path) -> dict[str, list[list[str]]]:
+    """Return heading -> rows of the tables below it, each a list of cells, without the header.
+
+    A bar inside a cell is taken for the end of it.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for section in _SECTION.finditer(prose(page)):
+        lines = [line for line in section["text"].splitlines() if line.startswith("|")]
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        ruled = [place for place, row in enumerate(rows) if set(row[0]) == {"-"}]
+        heads = {place - 1 for place in ruled} | set(ruled)
+        found[section["title"]] = [row for place, row in enumerate(rows) if place not in heads]
+    return found
 
 
 def links(page: Path) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from ibkr_pipeline.settings import load_settings
 from ibkr_pipeline.simulator.scenario import build_simulator
 from ibkr_pipeline_tests.docs.pages import Block, blocks, pages
 from ibkr_pipeline_tests.repository import ROOT
+
+pytestmark = pytest.mark.usefixtures("unmeasured_children")
 
 ALL_BLOCKS = [block for page in pages() for block in blocks(page)]
 RUN_BLOCKS = [block for block in ALL_BLOCKS if "run" in block.marks]
@@ -117,6 +121,36 @@ def test_the_json_example_has_the_keys_the_program_writes() -> None:
 
     assert written.keys() == shown.keys()
     assert written["subjects"][0].keys() == shown["subjects"][0].keys()
+
+
+def test_the_page_names_every_key_of_the_doctor_and_the_rebuild() -> None:
+    """Monitoring is written against these too."""
+    from ibkr_pipeline.pipelines.doctor import Examination
+    from ibkr_pipeline.pipelines.doctor_findings import ok
+    from ibkr_pipeline.pipelines.rebuild import RebuildResult
+    from ibkr_pipeline.pipelines.table_comparison import TableComparison
+
+    table = TableComparison(
+        table="core.orders", n_existing=1, n_rebuilt=1, n_only_existing=0, n_only_rebuilt=0
+    )
+    documents = (
+        Examination(settings=(("mode", "paper", "default"),), findings=(ok("mode", "paper"),)),
+        RebuildResult(tables=(table,), n_loads=1, is_replaced=False, remarks=()),
+    )
+    page = (ROOT / "docs/reference/exit_codes_and_json.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", page))))
+
+    for document in documents:
+        assert set() == set(_keys(document.to_document())) - named
+
+
+def _keys(value: object) -> Iterator[str]:
+    """Yield every key of a JSON document, at any depth."""
+    if isinstance(value, dict):
+        yield from value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from _keys(item)
 
 
 def _type(folder: Path, command: tuple[str, ...]) -> str:
