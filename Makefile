@@ -24,7 +24,7 @@ ui: $(STAMP) ## Open the same history in the Dagster UI on 127.0.0.1
 	@$(BIN)/ibkr-pipeline ui
 
 test: $(STAMP) ## Run the tests, with coverage (about 5 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(COVERAGE)
+	$(BIN)/python -m pytest -n logical --dist worksteal $(COVERAGE)
 
 check: $(STAMP) ## Run ruff, mypy, the import contracts and the freshness of the generated pages
 	$(BIN)/ruff check $(LINTED)
