@@ -56,7 +56,8 @@ class SectionCoverage:
             if day is not None:
                 return (
                     f"no statement in core has the section {section} for {day}; tick it in the "
-                    f"query, then run `ibkr-pipeline backfill flex --from {first} --to {last}`"
+                    f"query, then run `ibkr-pipeline backfill executions --from {first} "
+                    f"--to {last}`"
                 )
         return None
 
