@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -181,6 +181,16 @@ class HeldBroker:
 
     def fetch_open_orders(self, accounts: Sequence[str] | None = None) -> NoReturn:
         """Refuse: no benchmark reads orders."""
+        raise NotImplementedError("This broker holds positions and executions alone.")
+
+    def fetch_option_events(
+        self,
+        accounts: Sequence[str] | None = None,
+        *,
+        from_date: date | None = None,
+        to_date: date | None = None,
+    ) -> NoReturn:
+        """Refuse: statements are read from files."""
         raise NotImplementedError("This broker holds positions and executions alone.")
 
     def _read(

@@ -70,7 +70,7 @@ def demo(
     summaries = summarize_run(settings, facts, NIGHT)
     if as_json:
         write_document(
-            {**to_document(summaries, facts, is_all=True), **to_report(settings, result)}
+            {**to_document(summaries, facts, is_all=True), **to_report(settings, nights)}
         )
     else:
         write_summary(settings, summaries, run_id=result.run_id, is_well=result.success)

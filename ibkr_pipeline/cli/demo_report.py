@@ -85,9 +85,21 @@ def write_report(
     _write_next_steps(settings)
 
 
-def to_report(settings: Settings, result: LaunchResult) -> dict[str, Any]:
-    """Return what `--json` tells beside the summary of a sync: checks and paths."""
-    return {"checks": _checks(result), "paths": _paths(settings)}
+def to_report(settings: Settings, nights: Sequence[Night]) -> dict[str, Any]:
+    """Return what `--json` tells beside the summary of the last night."""
+    return {
+        "sessions": [
+            {
+                "session": night.session.isoformat(),
+                "run_id": night.result.run_id,
+                "success": night.result.success,
+                "new_executions": _n_new_fills(settings, night),
+            }
+            for night in nights
+        ],
+        "checks": _checks(nights[-1].result),
+        "paths": _paths(settings),
+    }
 
 
 def _checks(result: LaunchResult) -> list[dict[str, Any]]:

@@ -105,15 +105,17 @@ def config(folder: Path, text: str) -> str:
 def test_sync_all_tells_one_document_and_nothing_else_on_stdout(
     tmp_path: Path, gateway: SimulatorThread
 ) -> None:
-    """Four datasets, two accounts, every name as documented; then `show` and `rebuild`."""
+    """Four datasets, two accounts, every name as documented; then `show` and `rebuild`.
+
+    Statements were never switched on, and it says so.
+    """
     environ = environment(tmp_path, gateway)
     ended = call(tmp_path, environ, "sync", "all", "--json")
     datasets = ended.document["datasets"]
 
-    assert (0, {"run_id", "environment", "datasets", "left_out", "failed_checks"}) == (
-        ended.code,
-        set(ended.document),
-    )
+    names = {"run_id", "environment", "datasets", "left_out", "failed_checks", "skipped"}
+    assert (0, names) == (ended.code, set(ended.document))
+    assert ["flex"] == [item["dataset"] for item in ended.document["skipped"]]
     assert ("paper", []) == (ended.document["environment"], ended.document["left_out"])
     assert [] == ended.document["failed_checks"]
     assert ["accounts", "positions", "orders", "executions"] == [d["dataset"] for d in datasets]
@@ -303,14 +305,15 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     """
     environ = environment(tmp_path, gateway, IBKR_ACCOUNTS="U0000001")
     first = call_here(tmp_path, environ, "demo", "--json")
-    assert "AAPL  2" in call_here(tmp_path, environ, "show", "positions").stdout
+    told = call_here(tmp_path, environ, "show", "positions").stdout
     second = call_here(tmp_path, environ, "demo")
     refused = call_here(tmp_path, environ, "sync", "accounts")
     shown = call_here(tmp_path, environ, "show", "positions", "--json")
 
     assert (0, 0) == (first.code, second.code), first.stderr + second.stderr
-    assert [2, 10, 9, 8] == [
-        sum(item["new"] for item in dataset["subjects"]) for dataset in first.document["datasets"]
+    assert "SPXW  261120P05900000" in told
+    assert [("2026-11-18", 6), ("2026-11-19", 2), ("2026-11-20", 2)] == [
+        (night["session"], night["new_executions"]) for night in first.document["sessions"]
     ]
     paths = first.document["paths"]
     assert {"data", "warehouse", "read_copy", "dagster_home", "log"} == set(paths)
@@ -319,11 +322,18 @@ def test_the_demo_finds_nothing_new_the_second_time_and_keeps_to_itself(
     assert {"asset", "check", "severity", "passed", "reason"} == set(checks[0])
     assert all(check["passed"] for check in checks)
     assert "0 new executions; current positions: equal to those of the last run." in second.stdout
-    for text in ("net_liquidation_value", "commission", "checks:", "0 failed", "What to do next"):
+    for text in (
+        "net_liquidation_value",
+        "commission",
+        "741000202:20261119:assignment",
+        "reconciliation: clean, no break is open",
+        "0 failed",
+        "What to do next",
+    ):
         assert text in second.stdout
     assert (2, True) == (refused.code, "simulated environment" in refused.stderr)
     assert {"simulated"} == {row["environment"] for row in shown.document}
-    assert 10 == len(shown.document)
+    assert 7 == len(shown.document)
 
 
 @pytest.mark.parametrize(
