@@ -111,6 +111,7 @@ def _document(subject: str, first: str, last: str, result: BackfillResult) -> di
         "asked": [{"from": start, "to": end} for start, end in result.asked],
         "skipped": result.n_skipped,
         "left": result.n_left,
+        "last_closed": result.last_closed,
         "statements": None if result.summary is None else dataset_document(result.summary),
     }
 
@@ -123,3 +124,8 @@ def _write(result: BackfillResult) -> None:
     asked = "; ".join(f"{start} to {end}" for start, end in result.asked) or "none"
     write_line(f"statements asked for: {asked}")
     write_line(f"{result.n_skipped} sessions were there already, {result.n_left} are missing.")
+    if result.last_wanted > result.last_closed:
+        write_line(
+            f"{result.last_closed} is the last session before {result.last_wanted} that has "
+            f"closed; what came after it was left out."
+        )

@@ -101,7 +101,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "underlying_price", "price_age_minutes", "moneyness", "delivery", "ex_dividend",
     ),
     "breaks": (
-        "break_id", "break_state", "comparison", "account_id", "subject", "session_date",
+        "break_id", "break_state", "comparison", "account_id", "subject", "symbol", "session_date",
         "expected", "found", "difference", "first_seen_at", "why",
     ),
 }  # fmt: skip

@@ -117,7 +117,12 @@ def _of_trades(
 
 
 def _of_eae(rows: pl.DataFrame, provenance: StatementProvenance) -> list[Row]:
-    named = with_contract_terms(rows).with_columns(*provenance.columns())
+    # Rows of equal terms are numbered; their order in the statement means nothing.
+    named = (
+        with_contract_terms(rows)
+        .with_columns(*provenance.columns())
+        .sort("trade_id", "realized_pnl", "proceeds", "cost_basis", "mtm_pnl", maintain_order=True)
+    )
     found: list[Row] = []
     occurrences: dict[str, int] = {}
     for row in named.iter_rows(named=True):

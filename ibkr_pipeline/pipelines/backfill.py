@@ -49,13 +49,17 @@ class BackfillResult:
         asked: Windows that were asked for, both ends included.
         n_skipped: Sessions that were there already.
         n_left: Sessions that are still missing.
-        summary: What became of each section.
+        summary: What became of each section; None where nothing was asked for.
+        last_closed: Last session of the window that has closed; later ones were left out.
+        last_wanted: Last date of the window.
     """
 
     asked: tuple[tuple[date, date], ...]
     n_skipped: int
     n_left: int
     summary: DatasetSummary | None
+    last_closed: date
+    last_wanted: date
 
 
 def backfill(
@@ -100,11 +104,15 @@ def backfill(
         apply_pending(workspace, Dataset.FLEX)
         if _is_hopeless(attempts[-1]):
             break
+    # Also where nothing was asked for: a killed run may have committed and not published.
+    summary = publish_and_summarize(workspace, run)
     return BackfillResult(
         asked=tuple(asked),
         n_skipped=len(sessions) - len(wanted),
         n_left=len(missing_sessions(workspace, subject, sessions, accounts)),
-        summary=publish_and_summarize(workspace, run) if asked else None,
+        summary=summary if asked else None,
+        last_closed=sessions[-1],
+        last_wanted=last,
     )
 
 

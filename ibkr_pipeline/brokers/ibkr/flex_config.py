@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from pydantic import SecretStr
 
@@ -183,7 +183,7 @@ def _require_token(secret: SecretStr) -> None:
 def _registered(secret: SecretStr) -> bool:
     """Make the token known to the scrubber, also as an address and a host spell it."""
     token = secret.get_secret_value()
-    for spelling in (token, quote_plus(token), token.lower()):
+    for spelling in (token, quote_plus(token), quote(token), quote(token, safe=""), token.lower()):
         register_secret(spelling)
     return len(token) >= _SHORTEST_TOKEN and _TOKEN.fullmatch(token) is not None
 

@@ -7,6 +7,7 @@ says (`staging.py`).
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -98,13 +99,20 @@ def require_readable(path: Path) -> Path:
         ConfigError: If there is no file that can be read.
     """
     try:
-        with path.open("rb"):
+        # Asked first: opening a pipe waits for its writer.
+        if stat.S_ISREG(path.stat().st_mode):
+            path.open("rb").close()
             return path
     except OSError as error:
-        raise ConfigError(
-            f"--flex-file was {str(path)!r}, which cannot be read ({error.strerror}); expected a "
-            f"statement in XML as the Client Portal downloads it."
-        ) from error
+        raise ConfigError(_unreadable(path, f"which cannot be read ({error.strerror})")) from error
+    raise ConfigError(_unreadable(path, "which is no regular file"))
+
+
+def _unreadable(path: Path, found: str) -> str:
+    return (
+        f"--flex-file was {str(path)!r}, {found}; expected a statement in XML as the Client Portal "
+        f"downloads it."
+    )
 
 
 def _hash_of(path: Path) -> tuple[str, int]:

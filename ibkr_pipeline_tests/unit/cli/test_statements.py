@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_a_file_that_is_not_there_ends_with_2(call: Call, tmp_path: Path) -> Non
     outcome = call("sync", "option-events", "--flex-file", str(tmp_path / "x.xml"))
 
     assert (2, True) == (outcome.exit_code, "cannot be read" in outcome.stderr)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in the file system")
+def test_a_pipe_or_a_folder_is_no_statement_and_is_not_waited_for(
+    call: Call, tmp_path: Path
+) -> None:
+    """An endless file would fill the disk before anybody looked at it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+
+    for name in ("pipe", "folder"):
+        outcome = call("sync", "flex", "--flex-file", str(tmp_path / name))
+        assert (2, True) == (outcome.exit_code, "which is no regular file" in outcome.stderr)
 
 
 @pytest.mark.parametrize(

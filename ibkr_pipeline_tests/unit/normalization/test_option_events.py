@@ -198,6 +198,21 @@ def test_an_exercise_settled_in_cash_is_one_event_with_its_cash(tmp_path: Path) 
     )
 
 
+def test_equal_rows_of_one_day_are_the_same_evidence_in_any_order() -> None:
+    """Two assignments of one contract: a statement made anew may tell the second first."""
+    rows = [
+        eae("Assignment", trade_id=str(number), realized_pnl=Decimal(number)) for number in (7, 8)
+    ]
+    names = ("evidence_id", "trade_id", "realized_pnl")
+
+    assert (
+        _evidence([], rows)
+        .select(names)
+        .sort("evidence_id")
+        .equals(_evidence([], rows[::-1]).select(names).sort("evidence_id"))
+    )
+
+
 def test_a_traded_option_is_no_evidence() -> None:
     """Only bookings are: an order that closes a position at a price is a trade."""
     rows = [trade(1), booking(2, transaction_type="ExchTrade", price=Decimal(1), code="C")]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from ibkr_pipeline.brokers.ibkr.flex_config import FlexConfig
 from ibkr_pipeline.brokers.ibkr.flex_errors import FLEX_ERRORS, FlexError
 from ibkr_pipeline.brokers.ibkr.flex_http import CHATTY_LOGGERS
-from ibkr_pipeline.primitives.secrets_registry import forget_secrets
+from ibkr_pipeline.primitives.secrets_registry import forget_secrets, scrub
 from ibkr_pipeline_tests.unit.brokers.flex.scripted_service import (
     CANARY,
     Reply,
@@ -140,3 +142,11 @@ def test_a_refused_configuration_shows_no_token() -> None:
         config_of(token=SecretStr(f"{CANARY} {CANARY}"))
 
     assert CANARY not in everything_told(refused.value)
+
+
+@pytest.mark.parametrize("spelling", [quote("to/ken+=x"), quote("to/ken+=x", safe="")])
+def test_a_token_is_scrubbed_in_every_way_it_may_be_quoted(spelling: str) -> None:
+    """A server may quote the slash of a token or leave it; both tell the token."""
+    FlexConfig(token=SecretStr("to/ken+=x"), query_id="1")
+
+    assert spelling not in scrub(f"no such token: {spelling}")

@@ -13,6 +13,7 @@ from ibkr_pipeline.pipelines.backfill import (
     receive_window,
     windows_of,
 )
+from ibkr_pipeline.pipelines.reading import read_copy_path
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.primitives.errors import ConfigError
 from ibkr_pipeline.primitives.sessions import sessions_between
@@ -55,6 +56,27 @@ def test_sessions_that_are_there_are_skipped_unless_wanted_again(
     assert (((WEDNESDAY, THURSDAY),), 2) == (rest.asked, rest.n_skipped)
     assert ((), 4, None) == (nothing.asked, nothing.n_skipped, nothing.summary)
     assert ((MONDAY, THURSDAY),) == again.asked
+
+
+def test_what_a_killed_backfill_committed_is_published_by_the_next(
+    workspace: Workspace, service: FakeStatementService
+) -> None:
+    """Killed between commit and publication: nothing is missing, and readers see nothing."""
+    backfill(workspace, "executions", first=MONDAY, last=TUESDAY)
+    read_copy_path(workspace.directory).unlink()
+
+    backfill(workspace, "executions", first=MONDAY, last=TUESDAY)
+
+    assert 2 == rows(workspace, "coverage").filter("by_flex").height
+
+
+def test_sessions_that_have_not_closed_are_named(
+    workspace: Workspace, service: FakeStatementService
+) -> None:
+    """Nobody should believe that a window in the future was fetched."""
+    result = backfill(workspace, "executions", first=MONDAY, last=MONDAY + timedelta(days=30))
+
+    assert (THURSDAY, MONDAY + timedelta(days=30)) == (result.last_closed, result.last_wanted)
 
 
 def test_a_session_that_is_not_published_yet_is_left_for_later(
