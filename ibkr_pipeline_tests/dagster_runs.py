@@ -138,6 +138,12 @@ def metadata_of(settings: Settings, asset: str, run_id: str) -> Mapping[str, dg.
     return found[-1]
 
 
+def statuses_of(settings: Settings) -> list[str]:
+    """Return the status of every run, oldest first."""
+    with instance_of(settings) as instance:
+        return [run.status.value for run in reversed(instance.get_runs())]
+
+
 def _materializations(settings: Settings, run_id: str) -> list[dg.AssetMaterialization]:
     with instance_of(settings) as instance:
         records = instance.all_logs(run_id, of_type={dg.DagsterEventType.ASSET_MATERIALIZATION})

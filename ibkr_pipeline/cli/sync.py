@@ -175,7 +175,7 @@ def facts_of(settings: Settings, result: LaunchResult) -> RunFacts:
         run_id=result.run_id,
         environment=settings.mode,
         allowed=settings.ibkr.accounts,
-        error=None if result.success or not result.failures else result.failures[0].message,
+        error=_error_of(result),
         failed_checks=tuple(
             {
                 "asset": check.asset,
@@ -187,6 +187,12 @@ def facts_of(settings: Settings, result: LaunchResult) -> RunFacts:
             if not check.passed
         ),
     )
+
+
+def _error_of(result: LaunchResult) -> str | None:
+    if result.is_interrupted:
+        return "the run was interrupted; the next one applies it"
+    return None if result.success or not result.failures else result.failures[0].message
 
 
 def exit_code_of(result: LaunchResult, summaries: Sequence[DatasetSummary]) -> int:

@@ -25,8 +25,10 @@ def ui(
 ) -> None:
     """Open the Dagster UI on 127.0.0.1: lineage, runs, checks, schedules and sensors."""
     settings = begin(context, config)
+    from ibkr_pipeline.defs.launch import heal_run_history
     from ibkr_pipeline.defs.web_ui import ui_command
 
+    heal_run_history(settings)
     command = ui_command(settings, port=port)
     write_line(f"Dagster UI ({settings.mode.value}) on {command.address}; Ctrl-C ends it.")
     raise typer.Exit(_run(command.arguments, dict(command.environment), command.directory))

@@ -18,6 +18,7 @@ from dagster._core.instance.ref import InstanceRef  # has no public name; see _q
 
 from ibkr_pipeline.defs.build import build_defs
 from ibkr_pipeline.defs.catalog import keys_for, raw_key
+from ibkr_pipeline.defs.dead_runs import fail_dead_runs, process_tags
 from ibkr_pipeline.defs.home import ensure_dagster_home
 from ibkr_pipeline.defs.jobs import NIGHTLY, job_name_of
 from ibkr_pipeline.defs.library_warnings import chosen_features
@@ -107,12 +108,13 @@ def run_sync(
     job, selection = _job_for(definitions, wanted)
     home = ensure_dagster_home(settings)
     with chosen_features(), interruptible(), _quiet_instance(home) as instance:
+        fail_dead_runs(instance)
         result = job.execute_in_process(
             instance=instance,
             run_config=_run_config(_raw_keys(job, wanted), accounts, files),
             asset_selection=selection,
             raise_on_error=False,
-            tags={_REPOSITORY_TAG: _REPOSITORY},
+            tags={_REPOSITORY_TAG: _REPOSITORY, **process_tags()},
         )
     return LaunchResult(
         run_id=result.run_id,
@@ -120,6 +122,16 @@ def run_sync(
         failures=failures_of(result.all_events),
         checks=checks_of(result.all_events),
     )
+
+
+def heal_run_history(settings: Settings) -> int:
+    """Mark runs whose process is gone as failed, before anything new is started; return how many.
+
+    Raises:
+        ConfigError: If the run history directory cannot be made.
+    """
+    with _quiet_instance(ensure_dagster_home(settings)) as instance:
+        return fail_dead_runs(instance)
 
 
 def _job_for(

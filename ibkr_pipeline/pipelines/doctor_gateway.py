@@ -21,7 +21,7 @@ from ibkr_pipeline.brokers.exceptions import (
 from ibkr_pipeline.brokers.read import Read
 from ibkr_pipeline.brokers.registry import get_broker_client
 from ibkr_pipeline.models.requests import BrokerNotice
-from ibkr_pipeline.pipelines.account_choice import kind_of
+from ibkr_pipeline.pipelines.account_choice import kind_in
 from ibkr_pipeline.pipelines.doctor_findings import (
     DoctorFinding,
     fail,
@@ -31,7 +31,7 @@ from ibkr_pipeline.pipelines.doctor_findings import (
 )
 from ibkr_pipeline.pipelines.workspace import BrokerFactory
 from ibkr_pipeline.ports.clock import Clock
-from ibkr_pipeline.primitives.enums import LoadStatus
+from ibkr_pipeline.primitives.enums import Environment, LoadStatus
 from ibkr_pipeline.primitives.errors import BrokerError, ConfigError
 from ibkr_pipeline.settings import Settings, contradictions
 
@@ -126,7 +126,7 @@ def _look(broker: BrokerAPI, settings: Settings) -> Iterator[DoctorFinding]:
     managed = broker.managed_accounts()
     address = f"{settings.ibkr.host}:{settings.ibkr.effective_port}"
     yield ok("gateway", f"{address} answers, client id {settings.ibkr.client_id} is free")
-    yield from _accounts(managed, settings.ibkr.accounts)
+    yield from _accounts(managed, settings.ibkr.accounts, settings.mode)
     readable = [
         item for item in managed if not settings.ibkr.accounts or item in settings.ibkr.accounts
     ]
@@ -134,7 +134,9 @@ def _look(broker: BrokerAPI, settings: Settings) -> Iterator[DoctorFinding]:
         yield from _read(broker.fetch_open_orders(readable[:1]))
 
 
-def _accounts(managed: Sequence[str], allowed: Sequence[str]) -> Iterator[DoctorFinding]:
+def _accounts(
+    managed: Sequence[str], allowed: Sequence[str], environment: Environment
+) -> Iterator[DoctorFinding]:
     if not managed:
         yield fail(
             "accounts",
@@ -143,7 +145,8 @@ def _accounts(managed: Sequence[str], allowed: Sequence[str]) -> Iterator[Doctor
             mend="log in with the user that has the account",
         )
         return
-    yield ok("accounts", ", ".join(f"{account} ({kind_of(account)})" for account in managed))
+    named = (f"{account} ({kind_in(account, environment)})" for account in managed)
+    yield ok("accounts", ", ".join(named))
     for account in allowed:
         if account not in managed:
             yield fail(

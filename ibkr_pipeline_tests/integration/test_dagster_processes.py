@@ -17,6 +17,7 @@ from ibkr_pipeline_tests.dagster_runs import (
     materialized,
     metadata_of,
     run,
+    statuses_of,
 )
 from ibkr_pipeline_tests.repository import ROOT
 
@@ -94,6 +95,7 @@ def test_a_run_killed_before_its_event_is_healed_by_the_next(tmp_path: Path, ass
     # One position in the killed run's snapshot and one in this one's.
     assert 2 == metadata["dagster/row_count"].value
     assert "ops/read_copy" in materialized(make_settings(data), result.run_id)
+    assert ["FAILURE", "SUCCESS"] == statuses_of(make_settings(data))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda item: item.name)

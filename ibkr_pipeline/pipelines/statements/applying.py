@@ -17,6 +17,7 @@ from ibkr_pipeline.pipelines.statements.staging import StagedStatement, Statemen
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.warehouse.connection import Warehouse
 from ibkr_pipeline.warehouse.option_events import append_option_events, facts_to_resolve
+from ibkr_pipeline.warehouse.statement_versions import spare_memory
 from ibkr_pipeline.warehouse.statements import append_statement
 from ibkr_pipeline.warehouse.transaction import WriteTransaction
 
@@ -44,6 +45,7 @@ def commit_statement(
     with warehouse.write("applying a statement", recorded_at=recorded_at) as transaction:
         applied = append_statement(transaction, staged.rows, loads, headers, evidence=evidence)
         resolve_option_events(transaction)
+        spare_memory(transaction)
     return tuple(applied)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from ibkr_pipeline.brokers.exceptions import StatementError
 from ibkr_pipeline.brokers.statement_source import StatementSource
 from ibkr_pipeline.ports.clock import Clock
 from ibkr_pipeline.primitives.errors import ConfigError
@@ -21,6 +22,11 @@ from ibkr_pipeline.primitives.errors import ConfigError
 ORIGIN = "origin"
 WEB_SERVICE, FILE = "Flex web service", "file"
 _PIECE = 1 << 20
+#: Bytes from which on a file is looked at before it is read.
+HUGE = 1 << 30
+#: Bytes in which the first mark of a document has to be.
+_HEAD = 4096
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _DOWNLOAD = "statement.xml"
 
 
@@ -80,6 +86,7 @@ def from_file(path: Path, *, clock: Clock) -> StatementRoute:
     """Return the way to take a statement that was downloaded by hand, where it lies."""
 
     def obtain(_folder: Path) -> StatementFile:
+        _require_markup(path)
         sha256, n_bytes = _hash_of(path)
         return StatementFile(
             path=path,
@@ -106,6 +113,24 @@ def require_readable(path: Path) -> Path:
     except OSError as error:
         raise ConfigError(_unreadable(path, f"which cannot be read ({error.strerror})")) from error
     raise ConfigError(_unreadable(path, "which is no regular file"))
+
+
+def _require_markup(path: Path) -> None:
+    """Look at the first bytes of a huge file: one that is no XML is not worth reading and keeping."""
+    if path.stat().st_size <= HUGE:
+        return
+    with path.open("rb") as file:
+        head = file.read(_HEAD).replace(b"\0", b"")
+    for mark in _BYTE_ORDER_MARKS:
+        head = head.removeprefix(mark)
+    if not head.lstrip().startswith(b"<"):
+        raise StatementError(
+            f"{path.name} begins with {head[:20]!r}; expected XML, which begins with '<'. Set the "
+            f"format of the Flex query to XML and download the statement again.",
+            line=1,
+            column=1,
+            offset=0,
+        )
 
 
 def _unreadable(path: Path, found: str) -> str:
