@@ -23,7 +23,7 @@ demo: $(STAMP) ## Run the nightly job against a simulated broker: no account, no
 ui: $(STAMP) ## Open the same history in the Dagster UI on 127.0.0.1
 	@$(BIN)/ibkr-pipeline ui
 
-test: $(STAMP) ## Run the tests, with coverage (about 5 minutes on 2 cores)
+test: $(STAMP) ## Run the tests, with coverage (at most 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n logical --dist worksteal $(COVERAGE)
 
 check: $(STAMP) ## Run ruff, mypy, the import contracts and the freshness of the generated pages

@@ -116,7 +116,7 @@ def require_readable(path: Path) -> Path:
 
 
 def _require_markup(path: Path) -> None:
-    """Look at the first bytes of a huge file: one that is no XML is not worth reading and keeping."""
+    """Look at the first bytes of a huge file: one that is no XML is not worth reading."""
     if path.stat().st_size <= HUGE:
         return
     with path.open("rb") as file:
