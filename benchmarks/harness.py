@@ -2,21 +2,24 @@
 
 What lives here: how figures are taken and shown. What must not: what is measured.
 
-Every figure is CPU seconds of one process (user and system, all threads) between two points the
-worker chooses, so that imports and set-up do not count. Measurement and reference alternate, so
-that a machine whose speed drifts treats both alike; the median of the runs is what counts.
+Every figure is of one process between two points the worker chooses, so that imports and set-up
+do not count: CPU seconds (user and system, all threads), and wall-clock seconds where a claim is
+about work that several threads share. Measurement and reference alternate, so that a machine
+whose speed drifts treats both alike; the median of the runs is what counts.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 RUNS = 5
 
@@ -37,17 +40,19 @@ class Claim:
         name: What is claimed.
         ours, reference: Medians of what each used.
         bound: Highest ratio the claim allows.
+        clock: Which seconds are compared.
     """
 
     name: str
     ours: Spent
     reference: Spent
     bound: float
+    clock: Literal["cpu", "wall"] = "cpu"
 
     @property
     def ratio(self) -> float:
-        """Ours over the reference, CPU seconds."""
-        return self.ours.cpu / self.reference.cpu
+        """Ours over the reference."""
+        return self._ratio(self.clock)
 
     @property
     def holds(self) -> bool:
@@ -56,12 +61,47 @@ class Claim:
 
     def __str__(self) -> str:
         """One line for the table."""
-        wall = self.ours.wall / self.reference.wall
+        other: Literal["cpu", "wall"] = "wall" if self.clock == "cpu" else "cpu"
         return (
-            f"{self.name:<74} {self.ours.cpu:7.3f} s / {self.reference.cpu:7.3f} s = "
-            f"{self.ratio:6.3f} (at most {self.bound:g}: {'holds' if self.holds else 'MISSED'}; "
-            f"wall {self.ours.wall:.3f} / {self.reference.wall:.3f} = {wall:.3f})"
+            f"{self.name:<74} {self._seconds(self.clock)} = "
+            f"{self.ratio:6.3f} (at most {self.bound:g}: {_verdict(self.holds)}; "
+            f"{other} {self._seconds(other)} = {self._ratio(other):.3f})"
         )
+
+    def _ratio(self, clock: Literal["cpu", "wall"]) -> float:
+        ours: float = getattr(self.ours, clock)
+        reference: float = getattr(self.reference, clock)
+        return ours / reference
+
+    def _seconds(self, clock: Literal["cpu", "wall"]) -> str:
+        return f"{getattr(self.ours, clock):7.3f} s / {getattr(self.reference, clock):7.3f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """One measured figure that is no ratio of times, against its bound.
+
+    Attributes:
+        name: What is claimed.
+        measured: The figure.
+        bound: The highest the claim allows; None where it is told and not claimed.
+        unit: What it is counted in.
+    """
+
+    name: str
+    measured: float
+    bound: float | None
+    unit: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure is within its bound."""
+        return self.bound is None or self.measured <= self.bound
+
+    def __str__(self) -> str:
+        """One line for the table."""
+        claim = "" if self.bound is None else f" (at most {self.bound:g}: {_verdict(self.holds)})"
+        return f"{self.name:<74} {self.measured:7.2f} {self.unit}{claim}"
 
 
 def compare(module: str, ours: Sequence[str], reference: Sequence[str]) -> tuple[Spent, Spent]:
@@ -69,25 +109,32 @@ def compare(module: str, ours: Sequence[str], reference: Sequence[str]) -> tuple
     mine: list[Spent] = []
     theirs: list[Spent] = []
     for _ in range(RUNS):
-        mine.append(_run(module, ours))
-        theirs.append(_run(module, reference))
-    return _median(mine), _median(theirs)
+        mine.append(spent_of(run_worker(module, ours)))
+        theirs.append(spent_of(run_worker(module, reference)))
+    return median(mine), median(theirs)
 
 
-def _median(runs: Sequence[Spent]) -> Spent:
+def median(runs: Sequence[Spent]) -> Spent:
+    """Return the medians of both clocks."""
     return Spent(
         statistics.median(run.cpu for run in runs), statistics.median(run.wall for run in runs)
     )
 
 
-def _run(module: str, arguments: Sequence[str]) -> Spent:
+def run_worker(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Run a worker of `module` in a process of its own; return what it reported."""
     finished = subprocess.run(
         [sys.executable, "-m", module, "--worker", *arguments],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    figures = json.loads(finished.stdout.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return figures
+
+
+def spent_of(figures: Mapping[str, Any]) -> Spent:
+    """Return the seconds of what a worker reported."""
     return Spent(figures["cpu_seconds"], figures["wall_seconds"])
 
 
@@ -107,4 +154,19 @@ def measured() -> Iterator[Callable[[], Spent]]:
 
 def report(spent: Spent, **facts: object) -> None:
     """Print a worker's figures as its last line."""
-    print(json.dumps({"cpu_seconds": spent.cpu, "wall_seconds": spent.wall, **facts}))
+    print(json.dumps({**told(spent), **facts}))
+
+
+def told(spent: Spent) -> dict[str, float]:
+    """Return seconds as a worker reports them; `spent_of` reads them."""
+    return {"cpu_seconds": spent.cpu, "wall_seconds": spent.wall}
+
+
+def peak_mib() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _verdict(holds: bool) -> str:  # noqa: FBT001
+    return "holds" if holds else "MISSED"

@@ -27,9 +27,11 @@ def contracts_of(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         frame: Rows with the columns of a contract and their provenance.
     """
     known = (
-        frame.filter(pl.col("con_id") > 0)
+        frame.lazy()
+        .filter(pl.col("con_id") > 0)
         .select("con_id", *ATTRIBUTES, *_ORIGIN)
         .unique(subset=["con_id", *ATTRIBUTES], keep="first", maintain_order=True)
+        .collect()
     )
     if known.get_column("con_id").is_duplicated().any():
         known = known.group_by("con_id", maintain_order=True).agg(

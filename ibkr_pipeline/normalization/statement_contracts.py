@@ -10,6 +10,8 @@ core; statements write 1.
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from ibkr_pipeline.schemas.columns import COLUMNS
@@ -26,12 +28,23 @@ def with_contract_terms(frame: pl.DataFrame) -> pl.DataFrame:
     Columns of a contract that the section does not tell are added as null. Where an option's
     underlying is not told its symbol stays as the statement has it.
     """
-    untold = [name for name in (*_TERMS, *_UNTOLD) if name not in frame.columns]
-    rows = frame.with_columns(
-        pl.lit(None, dtype=COLUMNS[name].dtype).alias(name) for name in untold
-    )
+    rows = frame.lazy().with_columns(_untold(tuple(frame.columns)))
+    return rows.with_columns(_in_words_of_core()).collect()
+
+
+@cache
+def _untold(told: tuple[str, ...]) -> list[pl.Expr]:
+    return [
+        pl.lit(None, dtype=COLUMNS[name].dtype).alias(name)
+        for name in (*_TERMS, *_UNTOLD)
+        if name not in told
+    ]
+
+
+@cache
+def _in_words_of_core() -> list[pl.Expr]:
     is_plain = pl.col("security_type").is_in(_PLAIN).fill_null(value=False)
-    return rows.with_columns(
+    return [
         pl.when(is_plain)
         .then(pl.col("symbol"))
         .otherwise(pl.coalesce("underlying_symbol", "symbol"))
@@ -39,4 +52,4 @@ def with_contract_terms(frame: pl.DataFrame) -> pl.DataFrame:
         pl.col("symbol").alias("local_symbol"),
         pl.when(~is_plain).then(pl.col("multiplier")).alias("multiplier"),
         pl.when(~is_plain & (pl.col("strike") != 0)).then(pl.col("strike")).alias("strike"),
-    )
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 import polars as pl
 
@@ -41,14 +42,20 @@ class StatementProvenance:
 
     def columns(self) -> list[pl.Expr]:
         """Return the columns every core row of a statement carries, as literals."""
-        return [
-            pl.lit(self.broker).alias("broker"),
-            pl.lit(self.environment).alias("environment"),
-            pl.lit(self.source).alias("source"),
-            pl.lit(self.load_id).alias("load_id"),
-            pl.lit(self.available_at, dtype=_INSTANT).alias("available_at"),
-            pl.lit(self.generated_at, dtype=_INSTANT).alias("generated_at"),
-        ]
+        return list(_literals(self))
+
+
+@lru_cache(maxsize=64)
+def _literals(origin: StatementProvenance) -> tuple[pl.Expr, ...]:
+    """Return the literals; one load has many chunks."""
+    return (
+        pl.lit(origin.broker).alias("broker"),
+        pl.lit(origin.environment).alias("environment"),
+        pl.lit(origin.source).alias("source"),
+        pl.lit(origin.load_id).alias("load_id"),
+        pl.lit(origin.available_at, dtype=_INSTANT).alias("available_at"),
+        pl.lit(origin.generated_at, dtype=_INSTANT).alias("generated_at"),
+    )
 
 
 def provenance_of_load(load: Load, *, generated_at: datetime) -> StatementProvenance:

@@ -7,6 +7,8 @@ takes out; that needs what core knows (`warehouse/`).
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from ibkr_pipeline.normalization.contracts import contracts_of
@@ -38,30 +40,18 @@ def normalize_trades(
         provenance: Of that section.
         calendar: Exchange calendar of `session_date`.
     """
-    ids = (*core.STATEMENT_FILL[:6], "exec_id")
-    rows = with_contract_terms(frame).with_columns(
-        *(_id(name) for name in ids),
-        *provenance.columns(),
-        session_dates(frame.get_column("event_ts"), calendar=calendar).alias("session_date"),
+    sessions = session_dates(frame.get_column("event_ts"), calendar=calendar)
+    named = (
+        with_contract_terms(frame)
+        .lazy()
+        .with_columns(*provenance.columns(), sessions.alias("session_date"))
     )
-    parts = pl.col("exec_id").str.extract_groups(_EXEC_ID)
-    rows = rows.with_columns(
-        parts.struct[0].alias("_root"), parts.struct[1].cast(pl.Int64).alias("revision")
-    ).with_columns(
-        pl.coalesce(
-            "exec:" + pl.coalesce("_root", "exec_id"),
-            "flex:" + pl.col("transaction_id"),
-            "flex:trade:" + pl.col("trade_id"),
-            pl.format("flex:row:{}:{}", "trade_date", "row_number"),
-        ).alias("fill_id"),
-        pl.col("revision").fill_null(0),
-        _side().alias("side"),
-        pl.col("signed_quantity").abs().alias("fill_quantity"),
-    )
-    fills = rows.with_columns(pl.coalesce("exec_id", "fill_id").alias("exec_id"))
+    for step in _naming():
+        named = named.with_columns(step)
+    fills = named.collect()
     return {
-        core.EXECUTIONS.name: _columns(fills),
-        **contracts_of(fills.rename({"venue": "exchange"})),
+        core.EXECUTIONS.name: fills.select(_columns(tuple(fills.columns))),
+        **contracts_of(fills),
     }
 
 
@@ -80,6 +70,28 @@ def event_rows(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(booked.fill_null(value=False) | coded.fill_null(value=False))
 
 
+@cache
+def _naming() -> tuple[list[pl.Expr], ...]:
+    """Return how a fill is named, a step after the other: made once, there are many chunks."""
+    parts = pl.col("exec_id").str.extract_groups(_EXEC_ID)
+    return (
+        [_id(name) for name in (*core.STATEMENT_FILL[:6], "exec_id")],
+        [parts.struct[0].alias("_root"), parts.struct[1].cast(pl.Int64).alias("revision")],
+        [
+            pl.coalesce(
+                "exec:" + pl.coalesce("_root", "exec_id"),
+                "flex:" + pl.col("transaction_id"),
+                "flex:trade:" + pl.col("trade_id"),
+                pl.format("flex:row:{}:{}", "trade_date", "row_number"),
+            ).alias("fill_id"),
+            pl.col("revision").fill_null(0),
+            _side().alias("side"),
+            pl.col("signed_quantity").abs().alias("fill_quantity"),
+        ],
+        [pl.coalesce("exec_id", "fill_id").alias("exec_id")],
+    )
+
+
 def _id(name: str) -> pl.Expr:
     return pl.when(~pl.col(name).is_in(_NO_ID)).then(pl.col(name)).alias(name)
 
@@ -91,13 +103,14 @@ def _side() -> pl.Expr:
     return pl.when(told.is_in(["BUY", "SELL"])).then(told).otherwise(signed)
 
 
-def _columns(rows: pl.DataFrame) -> pl.DataFrame:
+@cache
+def _columns(known: tuple[str, ...]) -> list[pl.Expr]:
     """Return the columns of `core.executions`; what only the gateway tells is null."""
-    return rows.select(
-        "row_number",
+    return [
+        pl.col("row_number"),
         *(
-            pl.col(name) if name in rows.columns else pl.lit(None, dtype=dtype).alias(name)
+            pl.col(name) if name in known else pl.lit(None, dtype=dtype).alias(name)
             for name, dtype in core.EXECUTIONS.schema.items()
             if name != "recorded_at"
         ),
-    )
+    ]

@@ -159,7 +159,8 @@ def _not_in_core(workspace: Workspace, pending: Sequence[Load]) -> Sequence[Load
     A load that was read in this process cannot be in core yet, so a run that was not preceded by
     a killed one asks the warehouse nothing.
     """
-    earlier = [load.load_id for load in pending if load.request_id not in workspace.just_read]
+    here = {*workspace.just_read, *workspace.staged}
+    earlier = [load.load_id for load in pending if load.request_id not in here]
     if not earlier or not workspace.warehouse.path.exists():
         return pending
     marks = marks_in_core(workspace.warehouse, earlier)

@@ -15,11 +15,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import polars as pl
+
+from ibkr_pipeline.primitives import session_table
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
@@ -31,7 +36,30 @@ ROLLOVERS: Mapping[str, tuple[str, time]] = {
     "XNYS": ("America/New_York", time(20)),
     "CMES": ("America/Chicago", time(17)),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """When a session usually opens and closes, at the exchange.
+
+    Attributes:
+        opens, closes: Times of day.
+        evening_before: Whether it opens the day before.
+    """
+
+    opens: time
+    closes: time
+    evening_before: bool = False
+
+
+#: Calendar -> usual hours of a session.
+HOURS: Mapping[str, Hours] = {
+    "XNYS": Hours(opens=time(9, 30), closes=time(16)),
+    "CMES": Hours(opens=time(17), closes=time(17), evening_before=True),
+}
 _FIRST_YEAR = 1990
+#: As ISO counts days of the week.
+_FRIDAY = 5
 
 
 def session_dates(instants: pl.Series, *, calendar: str = DEFAULT_CALENDAR) -> pl.Series:
@@ -71,7 +99,7 @@ def session_date(instant: datetime, *, calendar: str = DEFAULT_CALENDAR) -> date
 def is_session(day: date, *, calendar: str = DEFAULT_CALENDAR) -> bool:
     """Return whether the exchange has a session on that date."""
     _rollover(calendar)
-    return day in _sessions(calendar, day.year + 1)
+    return day in _session_days(calendar, day.year + 1)
 
 
 def sessions_between(
@@ -91,6 +119,19 @@ def session_hours(day: date, *, calendar: str = DEFAULT_CALENDAR) -> tuple[datet
     """
     if not is_session(day, calendar=calendar):
         raise ValueError(f"{day} was no session of {calendar}.")
+    written = _written(calendar, day.year)
+    if written is None:
+        return _hours_of_library(day, calendar)
+    hours, zone = HOURS[calendar], ZoneInfo(ROLLOVERS[calendar][0])
+    opening = day - timedelta(days=1) if hours.evening_before else day
+    closes = written.early_closes.get(day, hours.closes)
+    return (
+        datetime.combine(opening, hours.opens, zone).astimezone(UTC),
+        datetime.combine(day, closes, zone).astimezone(UTC),
+    )
+
+
+def _hours_of_library(day: date, calendar: str) -> tuple[datetime, datetime]:
     found = _calendar(calendar, day.year + 1)
     with warnings.catch_warnings():
         # As in `_calendar`.
@@ -118,15 +159,39 @@ def _rollover(calendar: str) -> tuple[str, time]:
 @lru_cache(maxsize=8)
 def _sessions(calendar: str, last_year: int) -> pl.Series:
     """Return the date of every session from 1990 to the end of `last_year`, ascending."""
+    written = _written(calendar, last_year)
+    if written is not None:
+        days = pl.date_range(date(_FIRST_YEAR, 1, 1), date(last_year, 12, 31), eager=True)
+        is_closed = days.is_in(sorted(written.closed_days)) | (days.dt.weekday() > _FRIDAY)
+        return days.filter(~is_closed).alias("session")
     found = _calendar(calendar, last_year)
     return pl.Series("session", [session.date() for session in found.sessions], dtype=pl.Date)
+
+
+@lru_cache(maxsize=8)
+def _session_days(calendar: str, last_year: int) -> frozenset[date]:
+    return frozenset(_sessions(calendar, last_year))
+
+
+def _written(calendar: str, last_year: int) -> session_table.Written | None:
+    """Return what is written down of a calendar, if it is what the library would tell."""
+    is_told = session_table.FIRST_YEAR <= _FIRST_YEAR and last_year <= session_table.LAST_YEAR
+    return session_table.WRITTEN.get(calendar) if is_told and _is_same_library() else None
+
+
+@cache
+def _is_same_library() -> bool:
+    try:
+        return version("exchange_calendars") == session_table.LIBRARY
+    except PackageNotFoundError:
+        return False
 
 
 @lru_cache(maxsize=8)
 def _calendar(calendar: str, last_year: int) -> ExchangeCalendar:
     """Return the library's calendar from 1990 to the end of `last_year`.
 
-    The library is imported here: it costs half a second that most commands can do without.
+    The library is imported here: it costs half a second and 60 MiB; see `session_table.py`.
     """
     import exchange_calendars
 

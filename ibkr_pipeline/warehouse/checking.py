@@ -9,6 +9,8 @@ so. The same rules are asked in one pass first; only rows that may break one go 
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from ibkr_pipeline.schemas.table import Table
@@ -38,6 +40,11 @@ def _fits(table: Table, rows: pl.DataFrame) -> bool:
         return False
     if rows.is_empty():
         return True
+    return all(rows.select(_rules(table)).row(0))
+
+
+@cache
+def _rules(table: Table) -> list[pl.Expr]:
     names = [pl.col(name) for name in table.key]
     key = names[0] if len(names) == 1 else pl.struct(names)
     kept = [key.n_unique() == pl.len()]
@@ -46,4 +53,4 @@ def _fits(table: Table, rows: pl.DataFrame) -> bool:
             kept.append(pl.col(column.name).null_count() == 0)
         if column.allowed:
             kept.append(pl.col(column.name).is_in(list(column.allowed)).all())
-    return all(rows.select(rule.alias(str(at)) for at, rule in enumerate(kept)).row(0))
+    return [rule.alias(str(at)) for at, rule in enumerate(kept)]

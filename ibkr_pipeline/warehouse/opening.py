@@ -20,6 +20,10 @@ from ibkr_pipeline.warehouse.errors import (
     WarehouseFullError,
 )
 
+#: Groups of rows are left as they were written: to make one of several small ones, DuckDB rewrites
+#: the table when it closes. 200,000 fills beside one took 0.5 s and 90 MiB. Nothing is ever
+#: deleted, and what a load appends fills up the last group.
+_CONFIG = {"python_enable_replacements": "false", "max_vacuum_tasks": "0"}
 _HELD = re.compile(r"Could not set lock|Conflicting lock|being used by another process", re.I)
 _FULL = re.compile(
     r"No space left|Disk quota exceeded|File too large|Could not write|could not write all", re.I
@@ -35,9 +39,7 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         WarehouseFullError: If there is no room to open it.
     """
     try:
-        connection = duckdb.connect(
-            str(path), read_only=read_only, config={"python_enable_replacements": "false"}
-        )
+        connection = duckdb.connect(str(path), read_only=read_only, config=dict(_CONFIG))
     except duckdb.Error as error:
         # A file or a log with a wrong checksum is reported as a plain error.
         text = _flat(error)

@@ -39,6 +39,7 @@ class StagedRows:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parts: dict[tuple[str, str], list[Path]] = {}
+        self._few: dict[tuple[str, str], pl.DataFrame] = {}
         self._count = 0
 
     def add(self, table: str, load_id: str, frame: pl.DataFrame) -> None:
@@ -56,6 +57,9 @@ class StagedRows:
         if frame.is_empty():
             return
         rows = _checked(_TABLES[table], load_id, frame)
+        if _TABLES[table] in _SHARED:
+            self._keep_few((table, load_id), rows)
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         self._count += 1
         path = self._folder / f"{self._count:06d}.parquet"
@@ -67,6 +71,8 @@ class StagedRows:
         for key in [key for key in self._parts if key[1] == load_id]:
             for path in self._parts.pop(key):
                 path.unlink()
+        for key in [key for key in self._few if key[1] == load_id]:
+            del self._few[key]
 
     def paths(self, table: str, load_ids: Sequence[str]) -> list[Path]:
         """Return the parts of a table and loads, in the order they were added."""
@@ -75,13 +81,20 @@ class StagedRows:
         )
 
     def frames(self, table: str, load_ids: Sequence[str]) -> list[pl.DataFrame]:
-        """Return the rows of the parts; for tables whose rows are few."""
-        return [pl.read_parquet(path) for path in self.paths(table, load_ids)]
+        """Return the rows; for tables whose rows are few. Of contracts, each telling once."""
+        few = [rows for key, rows in self._few.items() if key[0] == table and key[1] in load_ids]
+        return [*few, *(pl.read_parquet(path) for path in self.paths(table, load_ids))]
 
     def close(self) -> None:
         """Remove every part."""
         self._parts.clear()
+        self._few.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keep_few(self, key: tuple[str, str], rows: pl.DataFrame) -> None:
+        """Keep what chunk after chunk tells again: as many rows as there are contracts."""
+        told = [self._few[key], rows] if key in self._few else [rows]
+        self._few[key] = pl.concat(told).unique(keep="first", maintain_order=True)
 
 
 @cache
@@ -114,7 +127,8 @@ def _checked(table: Table, load_id: str, frame: pl.DataFrame) -> pl.DataFrame:
         raise SchemaError(f"Rows for {table.name} lacked the columns {', '.join(missing)}.")
     if frame.get_column("load_id").n_unique() != 1 or frame.item(0, "load_id") != load_id:
         raise SchemaError(f"Rows for {table.name} were of other loads than {load_id}.")
-    rows = frame.select(list(staged.schema))
+    names = list(staged.schema)
+    rows = frame if frame.columns == names else frame.select(names)
     problem = problem_of(staged, rows)
     if problem is not None:
         raise SchemaError(

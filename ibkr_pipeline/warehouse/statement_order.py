@@ -18,6 +18,7 @@ import polars as pl
 
 from ibkr_pipeline.models.requests import Load
 from ibkr_pipeline.schemas import core, statements
+from ibkr_pipeline.warehouse.frames import Shown
 from ibkr_pipeline.warehouse.statement_versions import VersionedTable
 from ibkr_pipeline.warehouse.transaction import WriteTransaction
 
@@ -84,7 +85,7 @@ def append_confirmed_again(
             ORDER BY told.generated_at DESC, header.generated_at, header.load_id,
                 older.generated_at DESC
         ) = 1"""
-    transaction.connection.register("headers_after", headers)
+    transaction.connection.register("headers_after", Shown(headers))
     try:
         return transaction.append_selected(table, query, params={"load_ids": list(load_ids)})
     finally:
@@ -179,8 +180,8 @@ def append_positions_gone(
                 days.told_by
             ORDER BY held.generated_at DESC, held.version DESC) = 1
             AND held.signed_quantity <> 0 AND held.generated_at < days.made_at"""
-    transaction.connection.register("days_told", days)
-    transaction.connection.register("rows_told", told)
+    transaction.connection.register("days_told", Shown(days))
+    transaction.connection.register("rows_told", Shown(told))
     try:
         return transaction.append_selected(_POSITIONS, query)
     finally:

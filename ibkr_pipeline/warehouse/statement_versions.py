@@ -12,10 +12,11 @@ columns are read once and never held.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from ibkr_pipeline.schemas import core, meta
@@ -37,9 +38,10 @@ _KNOWN_FILLS = (
 
 #: Place of a staged row among all of the statement: its load, then its row.
 _PLACE = "(list_position($load_ids, load_id)::BIGINT << 40) + row_number"
-#: Memory of the database while rows are copied in, and while known ones are read; what does not
-#: fit is written out, or read again.
-_LITTLE, _SOME = "64MiB", "256MiB"
+#: Memory of the database while rows are compared, and while they are copied in and committed; what
+#: does not fit is written out, or read again. Copying 200,000 fills takes 180 MiB if it may and 45
+#: so, and three times as many 480 and 70; it takes a third longer.
+_SOME, _LITTLE = "256MiB", "32MiB"
 _Parts = dict[str, list[str]]
 
 
@@ -76,6 +78,16 @@ class VersionedTable:
         return f"hash({_listed(names)})"
 
 
+def spare_memory(transaction: WriteTransaction) -> None:
+    """Let the database write out what it holds, also in the commit, instead of keeping it.
+
+    For what is left of the transaction, and of its connection.
+    """
+    # What is in use cannot be written out; then all is well without.
+    with contextlib.suppress(duckdb.OutOfMemoryException):
+        _limit(transaction, _LITTLE)
+
+
 def append_versions(
     transaction: WriteTransaction,
     versioned: VersionedTable,
@@ -98,13 +110,18 @@ def append_versions(
         load_id, n_read, n_new, n_changed, a row for each load that has rows.
     """
     parts: _Parts = {"paths": [str(path) for path in paths], "load_ids": list(load_ids)}
+    _limit(transaction, _SOME)
     _tell(transaction, versioned, parts)
-    with _memory(transaction, _SOME):
-        _know(transaction, versioned, _bound(transaction, versioned))
+    _know(transaction, versioned, _bound(transaction, versioned))
     _compare(transaction)
     _report(transaction, versioned, parts)
+    counts = _counts(transaction, load_ids)
     if _any(transaction, "SELECT 1 FROM fresh_rows"):
         _insert(transaction, versioned, parts)
+    return counts
+
+
+def _counts(transaction: WriteTransaction, load_ids: Sequence[str]) -> pl.DataFrame:
     counts = transaction.query(
         """SELECT told_rows.place_id >> 40 AS load_number, count(*) AS n_read,
             count(*) FILTER (WHERE is_first) AS n_new,
@@ -113,7 +130,7 @@ def append_versions(
         WHERE told_rows.place = 1 GROUP BY ALL"""
     )
     numbers = pl.DataFrame(
-        {"load_id": parts["load_ids"], "load_number": range(1, 1 + len(load_ids))},
+        {"load_id": list(load_ids), "load_number": range(1, 1 + len(load_ids))},
         schema={"load_id": pl.String, "load_number": pl.Int64},
     )
     return numbers.join(counts, on="load_number", how="inner").drop("load_number")
@@ -288,7 +305,10 @@ def _report(transaction: WriteTransaction, versioned: VersionedTable, parts: _Pa
 
 
 def _insert(transaction: WriteTransaction, versioned: VersionedTable, parts: _Parts) -> None:
-    """Append the rows of `fresh_rows`, and the fingerprints of fills."""
+    """Append the rows of `fresh_rows`, and the fingerprints of fills.
+
+    Where every row is new, what was compared is dropped first, to have its memory for the rows.
+    """
     given = {
         "version": "fresh.version",
         "recorded_at": transaction.stamp,
@@ -298,13 +318,19 @@ def _insert(transaction: WriteTransaction, versioned: VersionedTable, parts: _Pa
     told, fresh = transaction.connection.execute(
         "SELECT (SELECT count(*) FROM told_rows), (SELECT count(*) FROM fresh_rows)"
     ).fetchall()[0]
+    if versioned.table is core.EXECUTIONS:
+        transaction.append_selected(
+            meta.EXECUTION_KEYS, "SELECT fingerprint, event_ts FROM fresh_rows"
+        )
     if told == fresh and not versioned.has_version:
-        with _memory(transaction, _LITTLE):
-            transaction.append_selected(
-                versioned.table,
-                f"SELECT {columns} FROM read_parquet($paths) AS staged",
-                params={"paths": parts["paths"]},
-            )
+        transaction.connection.execute("DROP TABLE told_rows; DROP TABLE fresh_rows")
+        _limit(transaction, _LITTLE)
+        transaction.append_selected(
+            versioned.table,
+            f"SELECT {columns} FROM read_parquet($paths) AS staged",
+            params={"paths": parts["paths"]},
+        )
+        _limit(transaction, _SOME)
     else:
         transaction.append_selected(
             versioned.table,
@@ -313,25 +339,11 @@ def _insert(transaction: WriteTransaction, versioned: VersionedTable, parts: _Pa
             ) AS staged JOIN fresh_rows AS fresh USING (place_id)""",
             params={**parts},
         )
-    if versioned.table is core.EXECUTIONS:
-        transaction.append_selected(
-            meta.EXECUTION_KEYS, "SELECT fingerprint, event_ts FROM fresh_rows"
-        )
 
 
-@contextlib.contextmanager
-def _memory(transaction: WriteTransaction, limit: str) -> Iterator[None]:
-    """Let the database write rows out as they come, instead of holding as many as it may.
-
-    Measured with 200,000 fills: 160 MiB without, 70 MiB with; with three times as many 430 MiB
-    and 70. It costs a third more time. Nothing is changed back where the transaction failed:
-    its connection is of no more use.
-    """
-    connection = transaction.connection
-    before = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
-    connection.execute("SET memory_limit = $limit", {"limit": limit})
-    yield
-    connection.execute("SET memory_limit = $limit", {"limit": before})
+def _limit(transaction: WriteTransaction, memory: str) -> None:
+    # One thread holds one group of rows until it is written out; two hold two.
+    transaction.connection.execute(f"SET threads = 1; SET memory_limit = '{memory}'")
 
 
 def _any(transaction: WriteTransaction, query: str) -> bool:

@@ -118,8 +118,6 @@ def append_statement(
     due = not_applied(transaction, loads)
     if not due:
         return []
-    # One thread holds one group of rows until it is written out; two hold two.
-    transaction.connection.execute("SET threads = 1")
     ids = [load.load_id for load in due]
     counts = [_append_table(transaction, versioned, staged, ids) for versioned in VERSIONED]
     _append_positions_gone(transaction, staged, due, headers)

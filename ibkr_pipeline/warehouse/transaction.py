@@ -17,6 +17,7 @@ from ibkr_pipeline.schemas import meta
 from ibkr_pipeline.schemas.table import Table
 from ibkr_pipeline.warehouse.checking import problem_of
 from ibkr_pipeline.warehouse.errors import CommitOrderError
+from ibkr_pipeline.warehouse.frames import Shown, fetched
 
 #: Name a frame is registered under while a statement reads it.
 _INCOMING = "incoming_rows"
@@ -93,10 +94,9 @@ class WriteTransaction:
     ) -> pl.DataFrame:
         """Return the result of a query that may name the given frames as tables."""
         for name, frame in frames.items():
-            self.connection.register(name, frame)
+            self.connection.register(name, Shown(frame))
         try:
-            found: pl.DataFrame = self.connection.sql(sql, params=params).pl()
-            return found
+            return fetched(self.connection.sql(sql, params=params))
         finally:
             for name in frames:
                 self.connection.unregister(name)
@@ -111,7 +111,7 @@ class WriteTransaction:
         return frame.select(list(table.schema))
 
     def _insert(self, table: Table, rows: pl.DataFrame) -> None:
-        self.connection.register(_INCOMING, rows)
+        self.connection.register(_INCOMING, Shown(rows))
         try:
             self.connection.execute(f"INSERT INTO {table.name} SELECT * FROM {_INCOMING}")
         finally:

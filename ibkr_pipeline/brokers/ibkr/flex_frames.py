@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -152,15 +153,9 @@ def _count_values(texts: pl.DataFrame, section: Section, tally_of: TallyOf) -> N
     """Count values outside the sets attributes are known to have."""
     if section.gathers:
         _count_no_flows(texts, section, tally_of)
-    fields = [field for field in section.fields if field.known]
-    if not fields:
-        return
-    usual = texts.select(
-        pl.col(slot_name(field.attributes)).is_in(sorted(field.known)).all().alias(field.column)
-        for field in fields
-    ).row(0, named=True)
-    for field in fields:
-        if usual[field.column]:
+    usual = texts.select(_all_known(section))
+    for field in section.fields:
+        if field.column not in usual.columns or usual.item(0, field.column):
             continue
         column = slot_name(field.attributes)
         strange = [
@@ -178,6 +173,16 @@ def _count_values(texts: pl.DataFrame, section: Section, tally_of: TallyOf) -> N
             for value in (each.strip() for each in values):
                 if not _is_known(value, field):
                     tally_of(account, section).unknown_value(field.attributes[0], value, rows)
+
+
+@cache
+def _all_known(section: Section) -> tuple[pl.Expr, ...]:
+    """Return, by column, whether its values are all of the set they are known to have."""
+    return tuple(
+        pl.col(slot_name(field.attributes)).is_in(sorted(field.known)).all().alias(field.column)
+        for field in section.fields
+        if field.known
+    )
 
 
 def _count_no_flows(texts: pl.DataFrame, section: Section, tally_of: TallyOf) -> None:
@@ -257,23 +262,30 @@ def _read(texts: pl.DataFrame, section: Section, headers: list[StatementHeader])
 
 def _read_usual(texts: pl.DataFrame, section: Section) -> dict[str, pl.Series]:
     """Return the columns whose texts are all in the usual form, by a few passes for all of them."""
-    forms = {field.column: usual_form(field.reading) for field in section.fields}
-    texts_of = {field.column: pl.col(slot_name(field.attributes)) for field in section.fields}
-    holds = texts.select(
-        form.holds(texts_of[column]).alias(column) for column, form in forms.items() if form
-    ).row(0, named=True)
-    read = texts.select(
-        form.convert(texts_of[column]).alias(column)
-        for column, form in forms.items()
-        if form and holds[column]
-    ).to_dict()
+    whether, how = _usual_forms(section)
+    holds = texts.select(whether.values()).row(0, named=True)
+    read = texts.select(how[column] for column in how if holds[column]).to_dict()
     for field in section.fields:
-        form = forms[field.column]
+        form = usual_form(field.reading)
         if form and form.may_fail and field.column in read:
             n_texts_null = texts[slot_name(field.attributes)].null_count()
             if read[field.column].null_count() != n_texts_null:
                 del read[field.column]
     return read
+
+
+@cache
+def _usual_forms(section: Section) -> tuple[dict[str, pl.Expr], dict[str, pl.Expr]]:
+    """Return, by column, whether its texts are in the usual form, and their values if so."""
+    whether: dict[str, pl.Expr] = {}
+    how: dict[str, pl.Expr] = {}
+    for field in section.fields:
+        form = usual_form(field.reading)
+        if form is not None:
+            texts = pl.col(slot_name(field.attributes))
+            whether[field.column] = form.holds(texts).alias(field.column)
+            how[field.column] = form.convert(texts).alias(field.column)
+    return whether, how
 
 
 def _filled(values: pl.Series, others: pl.Series) -> pl.Series:

@@ -20,7 +20,7 @@ from ibkr_pipeline.brokers.ibkr.flex_tally import Tally
 from ibkr_pipeline.brokers.statements import RowSink, SectionResult, StatementHeader
 
 #: Rows that are gathered before the sink gets them.
-_FRAME_ROWS: Final = 25_000
+_FRAME_ROWS: Final = 5_000
 #: Rows of a second choice that are held back while a better level may still come.
 _MOST_HELD: Final = 200_000
 #: A level that comes by itself: losses deferred in a period without trades.

@@ -11,8 +11,10 @@ returned: a file that breaks off has handed over most of its rows by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import BinaryIO, Final
 
@@ -24,8 +26,10 @@ from ibkr_pipeline.brokers.ibkr.flex_xml import FlexLimits, GuardedParser
 from ibkr_pipeline.brokers.statements import RowSink, StatementDocument, StatementHeader
 
 _LIMITS: Final = FlexLimits()
-#: Chunks of bytes after which gathered rows are handed over, however few.
+#: Chunks of bytes after which gathered rows are handed over, however few; a full block of rows
+#: with every attribute is fewer.
 _CHUNKS_GATHERED: Final = 16
+_TURN_SECONDS: Final = 0.001
 _ROOT: Final = "FlexQueryResponse"
 _SERVICE_ANSWER: Final = "FlexStatementResponse"
 _STATEMENTS: Final = "FlexStatements"
@@ -50,9 +54,24 @@ def read_statement(
         StatementError: The file is no statement, not well-formed, cut off, hostile or too large.
     """
     handover = Handover(sink, max_sections=limits.max_sections)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="flex-rows") as pool:
+    with _short_turns(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="flex-rows") as pool:
         document = _Document(handover, _Beside(pool), limits)
         return document.read(source)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Have the parser give way to other threads after a millisecond instead of five.
+
+    They compute outside of the interpreter and need it again and again for a moment; the parser,
+    which has it all the time, would else have to wait for them in the end.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _TURN_SECONDS))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class _Beside:
@@ -208,11 +227,14 @@ class _Document:
             self._strangers[self._stranger] += 1
 
     def _went_on(self) -> None:
-        """Hand over blocks that are full, and everything from time to time: rows can be long."""
+        """Hand everything over once a block is full, or after some chunks: rows can be long."""
         self._n_chunks += 1
-        everything = self._n_chunks % _CHUNKS_GATHERED == 0
-        for collector in self._collectors.values():
-            if everything or collector.n_gathered >= BLOCK_ROWS:
+        collectors = self._collectors.values()
+        if self._n_chunks >= _CHUNKS_GATHERED or any(
+            collector.n_gathered >= BLOCK_ROWS for collector in collectors
+        ):
+            self._n_chunks = 0
+            for collector in collectors:
                 collector.flush()
 
     def _give(self, block: Block) -> None:

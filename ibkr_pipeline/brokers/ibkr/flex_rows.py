@@ -25,7 +25,7 @@ from ibkr_pipeline.brokers.ibkr.flex_xml import Row
 #: Columns of a block before those of the section: where a row comes from, and its level.
 ORIGIN, LEVEL, ACCOUNT = "@origin", "@level", "@account"
 #: Rows from which on a block is handed over.
-BLOCK_ROWS: Final = 8_000
+BLOCK_ROWS: Final = 5_000
 
 _MOST_ORIGINS: Final = 256
 #: Separators of values and rows: control characters, which well-formed XML 1.0 cannot contain.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NoReturn
 from xml.parsers import expat
@@ -101,18 +102,12 @@ class GuardedParser:
             StatementError: It is not well-formed, has what no statement has, or exceeds a limit.
         """
         digest = hashlib.sha256()
-        while chunk := source.read(_CHUNK):
-            self._n_bytes += len(chunk)
-            if self._n_bytes > self._limits.max_bytes:
-                self.refuse(
-                    f"The file is longer than {self._limits.max_bytes} bytes",
-                    "Ask for a shorter period.",
-                )
-            digest.update(chunk)
-            self._parse(chunk, last=False)
-            if self._n_bytes - self._place()[1] > self._limits.max_tag_bytes + _CHUNK:
-                self._tag_too_long()
-            self._went_on()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="flex-hash") as beside:
+            hashed = beside.submit(digest.update, b"")
+            while chunk := source.read(_CHUNK):
+                hashed.result()
+                hashed = beside.submit(digest.update, chunk)
+                self._take(chunk)
         self._parse(b"", last=True)
         return BytesRead(n_bytes=self._n_bytes, sha256=digest.hexdigest())
 
@@ -142,6 +137,18 @@ class GuardedParser:
             column=column,
             offset=offset,
         )
+
+    def _take(self, chunk: bytes) -> None:
+        self._n_bytes += len(chunk)
+        if self._n_bytes > self._limits.max_bytes:
+            self.refuse(
+                f"The file is longer than {self._limits.max_bytes} bytes",
+                "Ask for a shorter period.",
+            )
+        self._parse(chunk, last=False)
+        if self._n_bytes - self._place()[1] > self._limits.max_tag_bytes + _CHUNK:
+            self._tag_too_long()
+        self._went_on()
 
     def _parse(self, chunk: bytes, *, last: bool) -> None:
         try:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ibkr_pipeline.models.requests import AppliedLoad
@@ -456,11 +457,27 @@ def test_rows_of_a_dropped_load_never_enter(tmp_path: Path) -> None:
         "available_at": minutes(0),
     }
     staged.add(table.name, "L", frame_of(table, [row]))
-    assert 1 == len(staged.paths(table.name, ["L"]))
+    assert 1 == len(staged.frames(table.name, ["L"]))
 
     staged.drop("L")
 
     assert [] == staged.frames(table.name, ["L"])
+
+
+def test_parts_of_a_dropped_load_are_removed(tmp_path: Path) -> None:
+    """They may be as large as the statement."""
+    staged = StagedRows(tmp_path / "parts")
+    table = statements.CONVERSION_RATES
+    some = {"text": "x", "code": "x", "date": DAY, "instant": minutes(0), "rate": 1, "integer": 1}
+    row = {column.name: some[column.kind] for column in table.columns}
+    row |= {"row_number": 1, "environment": "paper", "load_id": "L"}
+    schema = {"row_number": pl.Int64(), **table.schema}
+    staged.add(table.name, "L", pl.DataFrame([row], schema=schema))
+    assert 1 == len(staged.paths(table.name, ["L"]))
+
+    staged.drop("L")
+
+    assert [] == staged.paths(table.name, ["L"])
     assert [] == list((tmp_path / "parts").iterdir())
 
 
