@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from ibkr_pipeline.models.requests import AppliedLoad, Load
+from ibkr_pipeline.normalization.event_links import relinked
 from ibkr_pipeline.normalization.option_events import evidence_of_statement, resolve
 from ibkr_pipeline.normalization.statement_provenance import provenance_of_load
 from ibkr_pipeline.normalization.statement_rows import normalize_section
@@ -25,6 +26,7 @@ from ibkr_pipeline.warehouse.connection import Warehouse
 from ibkr_pipeline.warehouse.option_events import (
     append_evidence,
     append_option_events,
+    append_relinked,
     facts_to_resolve,
     wire_candidates,
 )
@@ -139,6 +141,8 @@ def apply_wire(warehouse: Warehouse, frames: Frames, loads: Sequence[Load]) -> l
 def settle_option_events(transaction: WriteTransaction) -> None:
     """Say anew what follows for the option events the transaction touched."""
     facts = facts_to_resolve(transaction)
+    if append_relinked(transaction, relinked(facts.evidence)):
+        facts = facts_to_resolve(transaction)
     append_option_events(transaction, resolve(facts.evidence, facts.coverage))
 
 

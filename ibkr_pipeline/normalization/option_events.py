@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from ibkr_pipeline.normalization.event_links import is_withdrawn
 from ibkr_pipeline.normalization.statement_evidence import evidence_of_statement
 from ibkr_pipeline.primitives.enums import (
     EventLeg,
@@ -31,7 +32,7 @@ __all__ = ["evidence_of_statement", "resolve"]
 
 Row = dict[str, Any]
 _KINDS = tuple(kind.value for kind in EvidenceKind)
-_STATEMENT_KINDS = (EvidenceKind.OPTION_EAE.value, EvidenceKind.TRADE.value)
+_TELLING = {EvidenceKind.OPTION_EAE.value, EvidenceKind.TRADE.value}
 #: A booking may be reported a session later than it happened; until then nothing is refuted.
 _REPORTED_WITHIN = timedelta(days=4)
 _TERMS = (
@@ -117,7 +118,7 @@ def _history(
         own = [row for row in known if row["option_event_id"] == key[3]]
         past = [row for versions in pieces for row in versions if row["available_at"] <= at]
         told = own or [row for row in past if row["option_event_id"] == key[3]]
-        if not told:
+        if not told or (before is None and not own):
             continue
         heard = [item for item in covered if item.available_at <= at]
         said = _said(key, told, is_current=bool(own), covered=heard)
@@ -140,7 +141,9 @@ def _newest(versions: Sequence[Row], at: datetime) -> Row | None:
 def _said(
     key: tuple[str, ...], rows: Sequence[Row], *, is_current: bool, covered: Sequence[_Covered]
 ) -> Row:
-    """Return the event as its evidence tells it."""
+    """Return the event as its evidence tells it, as far as it is not withdrawn."""
+    was_withdrawn = any(map(is_withdrawn, rows))
+    rows = [row for row in rows if not is_withdrawn(row)] or rows
     option = _strongest(rows, EventLeg.OPTION) or _strongest(rows, EventLeg.CASH)
     delivery, cash = _strongest(rows, EventLeg.DELIVERY), _strongest(rows, EventLeg.CASH)
     of_money = _strongest_with_money(rows)
@@ -149,7 +152,13 @@ def _said(
     quantity = _total(option, "signed_quantity") or Decimal(0)
     event_date = date(int(day[:4]), int(day[4:6]), int(day[6:8]))
     state, reason = _state(
-        rows, option, event_date, event_type, is_current=is_current, covered=covered
+        rows,
+        option,
+        event_date,
+        event_type,
+        is_current=is_current,
+        was_withdrawn=was_withdrawn,
+        covered=covered,
     )
     times = [row["event_ts"] for row in rows if row["event_ts"]]
     return {
@@ -180,14 +189,17 @@ def _state(
     event_type: str,
     *,
     is_current: bool,
+    was_withdrawn: bool,
     covered: Sequence[_Covered],
 ) -> tuple[str, str]:
     kinds = {row["evidence_kind"] for row in rows}
-    told = sorted(kinds & set(_STATEMENT_KINDS))
+    told = sorted({row["evidence_kind"] for row in rows if not is_withdrawn(row)} & _TELLING)
     if not is_current:
         return OptionEventState.REFUTED.value, "What spoke for it now speaks of another event."
     is_in_cash = event_type == OptionEventType.CASH_SETTLEMENT.value
     if told and option and not is_in_cash and not _total(option, "signed_quantity"):
+        return OptionEventState.REFUTED.value, "The broker took the booking back."
+    if was_withdrawn and not told:
         return OptionEventState.REFUTED.value, "The broker took the booking back."
     if told:
         return OptionEventState.CONFIRMED.value, f"Told by a statement ({', '.join(told)})."

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from ibkr_pipeline.normalization.delivered_legs import event_id, link_deliveries
+from ibkr_pipeline.normalization.event_links import link_sections
 from ibkr_pipeline.normalization.statement_contracts import with_contract_terms
 from ibkr_pipeline.normalization.statement_provenance import StatementProvenance
 from ibkr_pipeline.normalization.statement_trades import OPTIONS, normalize_trades
@@ -42,6 +43,8 @@ _WORDS = {
     "expiration": OptionEventType.EXPIRATION.value,
     "cash settlement": OptionEventType.CASH_SETTLEMENT.value,
 }
+#: Ids that mean there is none.
+_NO_ID = (None, "", "0")
 _CASH = OptionEventType.CASH_SETTLEMENT.value
 
 
@@ -83,6 +86,7 @@ def evidence_of_statement(
     link_deliveries(of_eae)
     _settle_types(of_trades)
     rows = [*of_eae, *of_trades]
+    link_sections(rows)
     return pl.DataFrame(
         [{name: row.get(name) for name in _SCHEMA} for row in rows], schema=_SCHEMA, orient="row"
     )
@@ -99,7 +103,7 @@ def _of_trades(
         *provenance.columns(), fills.get_column("fill_id"), fills.get_column("transaction_id")
     )
     found = []
-    for row in named.iter_rows(named=True):
+    for row in _standing(named.to_dicts()):
         is_option = row["security_type"] in OPTIONS
         event_type = _type_of(row["code"])
         piece: Row = {
@@ -114,6 +118,42 @@ def _of_trades(
             event_type = event_type or told.get(row["trade_id"]) or by_booking.get(_booking(piece))
         found.append(_with_event({**piece, "event_type": event_type}))
     return found
+
+
+def _standing(rows: list[Row]) -> list[Row]:
+    """Return the rows without cancels and what they take back: both speak for nothing.
+
+    A cancel names its booking by transactionID or tradeID; quantity and price are the booking's,
+    which was made before. A cancel whose booking is not among the rows stays.
+    """
+    left = sorted(rows, key=lambda row: int(row["transaction_id"] or 0))
+    for cancel in [row for row in left if _is_cancel(row)]:
+        before = left[: left.index(cancel)]
+        taken = next((row for row in before if _takes_back(cancel, row)), None)
+        if taken is not None:
+            left.remove(taken)
+            left.remove(cancel)
+    places = {id(row) for row in left}
+    return [row for row in rows if id(row) in places]
+
+
+def _is_cancel(row: Row) -> bool:
+    return row["transaction_type"] in ("TradeCancel", "FracShareCancel") or "(Ca.)" in (
+        row["buy_sell"] or ""
+    )
+
+
+def _takes_back(cancel: Row, booking: Row) -> bool:
+    if _is_cancel(booking) or booking["con_id"] != cancel["con_id"]:
+        return False
+    if (transaction := cancel["orig_transaction_id"]) not in _NO_ID:
+        is_named = booking["transaction_id"] == transaction
+    else:
+        original = cancel["orig_trade_id"]
+        name = cancel["trade_id"] if original in _NO_ID else original
+        is_named = name not in _NO_ID and booking["trade_id"] == name
+    is_opposite = booking["signed_quantity"] == -cancel["signed_quantity"]
+    return bool(is_named and is_opposite and booking["price"] == cancel["price"])
 
 
 def _of_eae(rows: pl.DataFrame, provenance: StatementProvenance) -> list[Row]:

@@ -145,6 +145,7 @@ def facts_to_resolve(transaction: WriteTransaction) -> OptionEventFacts:
             AND option_event_id IS NOT NULL""",
         params={"sections": list(TELLING_SECTIONS)},
     )
+    ids = _with_neighbours(transaction, ids)
     evidence = transaction.query(
         f"""SELECT pieces.* FROM {_EVIDENCE.name} AS pieces SEMI JOIN (
             SELECT {_OWNERS}, evidence_id FROM {_EVIDENCE.name}
@@ -160,6 +161,16 @@ def facts_to_resolve(transaction: WriteTransaction) -> OptionEventFacts:
         ids=ids,
     )
     return OptionEventFacts(evidence=evidence, coverage=coverage)
+
+
+def append_relinked(transaction: WriteTransaction, versions: pl.DataFrame) -> int:
+    """Append versions of pieces that name another event; return how many.
+
+    Args:
+        transaction: The open transaction.
+        versions: `core.option_event_evidence` without recorded_at, numbered.
+    """
+    return transaction.append(_EVIDENCE, versions) if not versions.is_empty() else 0
 
 
 def append_option_events(transaction: WriteTransaction, events: pl.DataFrame) -> int:
@@ -188,6 +199,26 @@ def append_option_events(transaction: WriteTransaction, events: pl.DataFrame) ->
             fresh.append(version)
     schema = {name: dtype for name, dtype in _EVENTS.schema.items() if name != "recorded_at"}
     return transaction.append(_EVENTS, pl.DataFrame(fresh, schema=schema))
+
+
+def _with_neighbours(transaction: WriteTransaction, ids: pl.DataFrame) -> pl.DataFrame:
+    """Return events and those of the same option up to three days apart.
+
+    The sections of a statement may give different dates for one booking.
+    """
+    owner = " AND ".join(f"near.{name} = ids.{name}" for name in _OWNER)
+    day = "strptime(split_part({}.option_event_id, ':', 2), '%Y%m%d')::DATE"
+    near, own = day.format("near"), day.format("ids")
+    return transaction.query(
+        f"""SELECT * FROM ids
+        UNION
+        SELECT DISTINCT {", ".join(f"near.{name}" for name in _EVENT)}
+        FROM {_EVIDENCE.name} AS near JOIN ids ON {owner}
+            AND split_part(near.option_event_id, ':', 1) = split_part(ids.option_event_id, ':', 1)
+            AND {near} BETWEEN {own} - 3 AND {own} + 3
+        WHERE near.option_event_id IS NOT NULL""",
+        ids=ids,
+    )
 
 
 def _in_force(versions: list[dict[str, object]], at: object) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from ibkr_pipeline.schemas import core, statements
 from ibkr_pipeline.schemas.table import Table
+from ibkr_pipeline.warehouse.evidence_order import WITHDRAWN
 
 _OWNER = ", ".join(core.OWNER)
 _EVIDENCE = statements.OPTION_EVENT_EVIDENCE
@@ -55,7 +56,7 @@ def flex_statements(cut: str) -> str:
 
 
 def evidence(cut: str) -> str:
-    """One row per piece of evidence; one that once named its event still does."""
+    """One row per piece of evidence, without those withdrawn; an event once named stays so."""
     order = "(coalesce(generated_at, available_at), version)"
     columns = ", ".join(
         f'linked AS "{name}"' if name == "option_event_id" else f'"{name}"'
@@ -68,7 +69,7 @@ def evidence(cut: str) -> str:
                 row_number() OVER (
                     PARTITION BY {_OWNER}, evidence_id ORDER BY {order} DESC) AS place
             FROM {_EVIDENCE.name} WHERE {cut}
-        ) WHERE place = 1"""
+        ) WHERE place = 1 AND NOT ({WITHDRAWN})"""
 
 
 def option_events(cut: str) -> str:

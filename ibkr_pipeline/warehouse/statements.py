@@ -17,6 +17,7 @@ from ibkr_pipeline.schemas import core, statements
 from ibkr_pipeline.schemas.table import Table
 from ibkr_pipeline.warehouse.apply import not_applied
 from ibkr_pipeline.warehouse.contracts import append_contracts
+from ibkr_pipeline.warehouse.evidence_order import append_untold
 from ibkr_pipeline.warehouse.option_events import append_evidence
 from ibkr_pipeline.warehouse.staging import StagedRows
 from ibkr_pipeline.warehouse.statement_order import (
@@ -123,6 +124,9 @@ def append_statement(
     _append_positions_gone(transaction, staged, due, headers)
     _append_contracts(transaction, staged, ids)
     counts.append(_append_evidence(transaction, due, evidence))
+    append_untold(
+        transaction, due, dict(headers.select("load_id", "generated_at").iter_rows()), evidence
+    )
     told = _totals(due, counts)
     _append_headers(transaction, due, headers, told)
     _mark(transaction, due, told)

@@ -11,12 +11,17 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from ibkr_pipeline.models.requests import AppliedLoad, Load
+from ibkr_pipeline.normalization.event_links import relinked
 from ibkr_pipeline.normalization.option_events import resolve
 from ibkr_pipeline.pipelines.statements.scratch import make_scratch
 from ibkr_pipeline.pipelines.statements.staging import StagedStatement, StatementRequest
 from ibkr_pipeline.pipelines.workspace import Workspace
 from ibkr_pipeline.warehouse.connection import Warehouse
-from ibkr_pipeline.warehouse.option_events import append_option_events, facts_to_resolve
+from ibkr_pipeline.warehouse.option_events import (
+    append_option_events,
+    append_relinked,
+    facts_to_resolve,
+)
 from ibkr_pipeline.warehouse.statement_versions import spare_memory
 from ibkr_pipeline.warehouse.statements import append_statement
 from ibkr_pipeline.warehouse.transaction import WriteTransaction
@@ -55,6 +60,8 @@ def resolve_option_events(transaction: WriteTransaction) -> int:
     Called at the end of every transaction that may bring some.
     """
     facts = facts_to_resolve(transaction)
+    if append_relinked(transaction, relinked(facts.evidence)):
+        facts = facts_to_resolve(transaction)
     return append_option_events(transaction, resolve(facts.evidence, facts.coverage))
 
 

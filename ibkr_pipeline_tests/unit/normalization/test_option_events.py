@@ -378,3 +378,175 @@ def test_an_assignment_the_broker_takes_back_is_refuted(tmp_path: Path) -> None:
     assert [("refuted", Decimal(0))] == _events(warehouse, "state", "signed_quantity")
     with warehouse.read() as connection:
         assert as_of(connection, "executions").is_empty()
+
+
+def _told() -> list[Row]:
+    return [booking(1), delivery(2)]
+
+
+def _taken_back() -> list[Row]:
+    common: Row = {"transaction_type": "TradeCancel", "trade_id": None, "code": "A;Ca"}
+    return [
+        *_told(),
+        booking(3, quantity=-1, buy_sell="BUY (Ca.)", orig_trade_id="5000001", **common),
+        delivery(4, quantity=100, buy_sell="SELL (Ca.)", orig_trade_id="5000002", **common),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["as made", "the newer first"])
+@pytest.mark.parametrize("is_on_wire", [False, True], ids=["statements", "and the gateway"])
+def test_an_assignment_no_section_tells_any_more_is_refuted(
+    tmp_path: Path, order: tuple[int, ...], is_on_wire: bool
+) -> None:
+    """Its trades are cancelled, and OptionEAE, complete, no longer has it."""
+    warehouse = warehouse_in(tmp_path)
+    if is_on_wire:
+        _wire(warehouse, 0)
+    sections = [
+        {"Trades": _told(), "OptionEAE": [eae("Assignment", trade_id="5000001"), eae_delivery()]},
+        {"Trades": _taken_back(), "OptionEAE": []},
+    ]
+    for place in order:
+        apply_statement(
+            warehouse, Statement(made=place * 60 + 30, number=place, sections=sections[place])
+        )
+
+    assert [(ASSIGNMENT, "refuted", "The broker took the booking back.")] == _events(
+        warehouse, "option_event_id", "state", "reason"
+    )
+    with warehouse.read() as connection:
+        left = as_of(connection, "option_event_evidence").filter(
+            pl.col("evidence_kind").is_in(["option_eae", "trade"])
+        )
+        assert left.is_empty()
+
+
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2), (2, 1, 0), (0, 2, 1), (1, 0, 2), (2, 0, 1), (1, 2, 0)], ids=str
+)
+@pytest.mark.parametrize("tells", [(1, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1)], ids=str)
+def test_the_newest_statement_of_the_day_says_whether_there_was_an_event(
+    tmp_path: Path, order: tuple[int, ...], tells: tuple[int, ...]
+) -> None:
+    """Told, withdrawn and told anew, whichever statement came in first."""
+    warehouse = warehouse_in(tmp_path)
+    for place in order:
+        rows = [eae("Assignment")] if tells[place] else []
+        apply_statement(
+            warehouse,
+            Statement(made=place, received=10, number=place, sections={"OptionEAE": rows}),
+        )
+
+    assert tells[-1:] == tuple(state == "confirmed" for (state,) in _events(warehouse, "state"))
+
+
+def test_a_statement_of_other_days_withdraws_nothing(tmp_path: Path) -> None:
+    """It would not tell the event if it were there."""
+    warehouse = warehouse_in(tmp_path)
+    apply_statement(warehouse, Statement(made=0, sections={"OptionEAE": [eae("Assignment")]}))
+    after = DAY + timedelta(days=1)
+    apply_statement(
+        warehouse,
+        Statement(made=1, number=1, from_date=after, to_date=after, sections={"OptionEAE": []}),
+    )
+
+    assert [("confirmed",)] == _events(warehouse, "state")
+
+
+def test_what_one_section_withdraws_the_other_may_still_tell(tmp_path: Path) -> None:
+    """A section speaks for itself."""
+    warehouse = warehouse_in(tmp_path)
+    sections = {"Trades": [booking(1)], "OptionEAE": [eae("Assignment", trade_id="5000001")]}
+    apply_statement(warehouse, Statement(made=0, sections=sections))
+    apply_statement(
+        warehouse,
+        Statement(made=1, number=1, sections={"Trades": [booking(1)], "OptionEAE": []}),
+    )
+
+    assert [("confirmed", Decimal(1), "trade")] == _events(
+        warehouse, "state", "signed_quantity", "sources"
+    )
+
+
+NEXT = DAY + timedelta(days=1)
+NEXT_ASSIGNMENT = "700001:20261119:assignment"
+
+
+@pytest.mark.parametrize("arrival", ["one statement", "Trades first", "OptionEAE first"])
+@pytest.mark.parametrize("trade_id", ["5000001", None], ids=["by tradeID", "by terms"])
+def test_sections_of_different_dates_tell_one_event(
+    tmp_path: Path, arrival: str, trade_id: str | None
+) -> None:
+    """The date of OptionEAE is the event's; trades and what they delivered belong to it."""
+    warehouse = warehouse_in(tmp_path)
+    rows: dict[str, list[Row]] = {
+        "Trades": _told(),
+        "OptionEAE": [
+            eae("Assignment", trade_id=trade_id, event_date=NEXT),
+            eae_delivery(event_date=NEXT),
+        ],
+    }
+    parts = [rows] if arrival == "one statement" else [{name: rows[name]} for name in rows]
+    if arrival == "OptionEAE first":
+        parts.reverse()
+    for number, sections in enumerate(parts):
+        apply_statement(
+            warehouse,
+            Statement(made=number, number=number, to_date=NEXT, sections=sections),
+        )
+
+    standing = [
+        row
+        for row in _events(
+            warehouse,
+            "option_event_id",
+            "state",
+            "signed_quantity",
+            "delivered_quantity",
+            "sources",
+        )
+        if row[1] != "refuted"
+    ]
+    assert [
+        (NEXT_ASSIGNMENT, "confirmed", Decimal(1), Decimal(-100), "option_eae,trade")
+    ] == standing
+    with warehouse.read() as connection:
+        legs = as_of(connection, "executions")["option_event_id"].to_list()
+    assert [NEXT_ASSIGNMENT, NEXT_ASSIGNMENT] == legs
+
+
+def test_sections_in_one_statement_leave_no_event_of_the_other_date(tmp_path: Path) -> None:
+    """Nothing ever stood for it."""
+    warehouse = warehouse_in(tmp_path)
+    rows = {
+        "Trades": _told(),
+        "OptionEAE": [eae("Assignment", trade_id="5000001", event_date=NEXT)],
+    }
+    apply_statement(warehouse, Statement(made=0, to_date=NEXT, sections=rows))
+
+    assert [(NEXT_ASSIGNMENT,)] == _events(warehouse, "option_event_id")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"event_date": DAY + timedelta(days=4)}, id="four days apart"),
+        pytest.param({"event_date": NEXT, "signed_quantity": Decimal(2)}, id="another quantity"),
+        pytest.param({"event_date": NEXT, "trade_id": "77"}, id="another tradeID"),
+    ],
+)
+def test_rows_that_do_not_fit_stay_two_events(change: Row) -> None:
+    """Reconciliation tells that the sections differ."""
+    found = _evidence([booking(1)], [eae("Assignment", **change)])
+
+    assert 2 == found["option_event_id"].n_unique()
+
+
+def test_a_trade_that_fits_two_rows_is_linked_with_neither() -> None:
+    """Which is not known."""
+    found = _evidence(
+        [booking(1)],
+        [eae("Assignment", event_date=DAY + timedelta(days=n)) for n in (1, 2)],
+    )
+
+    assert [ASSIGNMENT] == found.filter(evidence_kind="trade")["option_event_id"].to_list()
